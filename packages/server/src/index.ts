@@ -1,0 +1,1 @@
+export type { Engine, EngineOptions, EngineTraits } from './engines/engine.ts'
