@@ -43,7 +43,7 @@ export interface Engine {
   /** Calls back with every commit after the place, never from within this call. Returns what ends it. Throws RangeError beyond the head. */
   follow(after: number, onCommit: (commit: Commit) => void): () => void
 
-  /** The newest committed place, and all starts of this store, oldest first: a place's mark is that of the last start with `first <= seq`. */
+  /** The newest committed place, and all starts of this store, oldest first: a place's mark is that of the last start with `first <= seq` (place 0: the first start's). */
   head(): Promise<Head>
 
   /** Does the place belong to this history? A place beyond the head is `diverged` only if no start can still commit it. */
