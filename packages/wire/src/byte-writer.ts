@@ -44,6 +44,12 @@ export class ByteWriter {
     this.#bytes[at] = value
   }
 
+  /** Forgets what was written from `length` on. */
+  truncate(length: number): void {
+    if (length < 0 || length > this.#length) throw new RangeError(`can not cut ${this.#length} bytes to ${length}`)
+    this.#length = length
+  }
+
   /** A copy of what was written since `from`. */
   slice(from = 0): Uint8Array {
     return this.#bytes.slice(from, this.#length)

@@ -22,7 +22,8 @@ export function channelProblem(name: string): string | undefined {
 export function assertChannel(name: string): void {
   const problem = channelProblem(name)
   if (problem !== undefined) throw new FanfareError('channel-name-invalid', problem)
-  if (name.startsWith('$')) throw new FanfareError('channel-reserved', 'channels whose first segment begins with $ are reserved for Fanfare')
+  if (name.startsWith('$'))
+    throw new FanfareError('channel-reserved', 'channels whose first segment begins with $ are reserved for Fanfare')
 }
 
 /** Says what is wrong with a pattern of a rule, or nothing. `*` is one segment, `**` one or more. */

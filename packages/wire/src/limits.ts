@@ -59,6 +59,14 @@ export const limits = {
   bodyMs: 10 * second,
   /** 431 from the HTTP parser. */
   headersBytes: 16 * KiB,
+  /** 400 `payload-malformed`: deeper JSON. */
+  jsonDepth: 512,
+  /** 400 `payload-malformed` or `command-invalid`: members of an object that Fanfare itself reads; a payload's may be more. */
+  jsonMembers: 1_000,
+  /** Close 4400: commands in one frame of `fanfare.v1`. */
+  frameCommands: 1_000,
+  /** A receiver's parser gives up at longer lines or events of SSE. */
+  sseEventBytes: 8 * MiB,
   /** Clean end: what still runs then is cut. */
   drainMs: 30 * second,
   /** Frames of `fanfare.v1` and of a plain WebSocket: the payload's limit counts as well. */

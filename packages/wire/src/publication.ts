@@ -36,6 +36,11 @@ export interface Gap {
   readonly at: string
 }
 
+/** The gap as JSON, the same on every transport. */
+export function gapJson(gap: Gap): string {
+  return JSON.stringify({ channel: gap.channel, reason: gap.reason, missed: gap.missed, at: gap.at })
+}
+
 const jsonHead = '{"channel":'
 
 /** Writes the publication as JSON: the envelope of CONTRACT section 4. `channelJson` is the channel's name as a JSON string. */
