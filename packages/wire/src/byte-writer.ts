@@ -55,6 +55,11 @@ export class ByteWriter {
     return this.#bytes.slice(from, this.#length)
   }
 
+  /** What was written since `from`, without a copy: good only until the next call. */
+  view(from = 0): Uint8Array {
+    return this.#bytes.subarray(from, this.#length)
+  }
+
   /** Forgets what was written and keeps the room for the next. */
   clear(): void {
     this.#length = 0

@@ -21,6 +21,7 @@ export const errors = {
   draining: { status: 503, title: 'The server is going down', retry: true },
   'event-name-invalid': { status: 400, title: 'The event name is not allowed', retry: false },
   gap: { status: 410, title: 'The place can not be continued without a gap', retry: false },
+  'headers-too-large': { status: 431, title: 'The header fields are larger than allowed', retry: false },
   'host-refused': { status: 403, title: 'The server does not answer for this host', retry: false },
   'idempotency-conflict': { status: 409, title: 'The idempotency key was used for something else', retry: false },
   'idempotency-full': { status: 429, title: 'The store remembers as many idempotency keys as it may', retry: true },
@@ -34,12 +35,14 @@ export const errors = {
   'parameter-invalid': { status: 400, title: 'A parameter is not allowed', retry: false },
   'payload-malformed': { status: 400, title: 'The payload is not what its media type says', retry: false },
   'payload-too-large': { status: 413, title: 'The payload is larger than the channel allows', retry: false },
+  'request-malformed': { status: 400, title: 'The request is not well-formed', retry: false },
   'request-timeout': { status: 408, title: 'The request did not arrive in time', retry: true },
   'storage-failed': { status: 503, title: 'The store could not write; nothing is acknowledged until a restart', retry: true },
   'storage-full': { status: 507, title: 'There is no space for more', retry: true },
   'transport-disabled': { status: 403, title: 'The transport is switched off', retry: false },
   'transport-unknown': { status: 400, title: 'There is no such transport', retry: false },
   'upgrade-invalid': { status: 400, title: 'The upgrade is not well-formed', retry: false },
+  'upgrade-required': { status: 426, title: 'The address answers to WebSocket only', retry: false },
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof errors
