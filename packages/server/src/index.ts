@@ -1,1 +1,1 @@
-export type { Engine, EngineOptions, EngineTraits } from './engines/engine.ts'
+export type * from './engines/engine.ts'
