@@ -1,3 +1,5 @@
+const roomBytes = 1024 * 1024
+
 /** Grows to what is written into it. Encoders write here, so that an entry costs no string and no small buffer. */
 export class ByteWriter {
   #bytes: Uint8Array
@@ -35,6 +37,12 @@ export class ByteWriter {
     this.#bytes.set(source, this.#reserve(source.length))
   }
 
+  /** Room for `count` bytes, which the caller fills at once; valid until the next write. */
+  room(count: number): Uint8Array {
+    const start = this.#reserve(count)
+    return this.#bytes.subarray(start, start + count)
+  }
+
   byte(value: number): void {
     this.#bytes[this.#reserve(1)] = value
   }
@@ -60,8 +68,9 @@ export class ByteWriter {
     return this.#bytes.subarray(from, this.#length)
   }
 
-  /** Forgets what was written and keeps the room for the next. */
+  /** Forgets what was written and keeps the room for the next, but not what one huge entry took. */
   clear(): void {
+    if (this.#bytes.length > roomBytes) this.#bytes = new Uint8Array(1024)
     this.#length = 0
   }
 

@@ -1,5 +1,4 @@
 import { channelProblem } from './channel.ts'
-import type { ErrorCode } from './errors.ts'
 import type { CommandId } from './fanfare-v1.ts'
 import { isJsonNull, jsonString, scanArray, scanObject } from './json.ts'
 import type { JsonSlice } from './json.ts'
@@ -24,7 +23,7 @@ export type Command =
   /** Error `command-unknown`. */
   | { readonly kind: 'unknown'; readonly id: string; readonly verb: string }
   /** A command that can't be carried out: the error to answer with. */
-  | { readonly kind: 'refused'; readonly id: CommandId; readonly code: ErrorCode; readonly problem: string }
+  | { readonly kind: 'refused'; readonly id: CommandId; readonly problem: Problem }
 
 export interface SubscribeCommand {
   readonly kind: 'subscribe'
@@ -161,7 +160,7 @@ function commandId(slice: JsonSlice | undefined): CommandId {
 }
 
 function refused(id: CommandId, problem: Problem): Command {
-  return { kind: 'refused', id, code: problem.code, problem: problem.problem }
+  return { kind: 'refused', id, problem }
 }
 
 function asFrameProblem(problem: Problem): Problem {

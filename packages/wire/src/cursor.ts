@@ -31,7 +31,10 @@ export function tokenMaker(mark: string): (seq: number) => string {
   if (!isMark(mark)) throw new RangeError(`a mark has ${markLength} characters of base64url, not ${JSON.stringify(mark)}`)
   const seed = hashText(mark)
   const head = version + mark
-  return (seq) => head + checksum(seed, seq) + seq.toString(36)
+  return (seq) => {
+    if (!Number.isSafeInteger(seq) || seq < 0) throw new RangeError(`a seq is a whole number from 0, not ${seq}`)
+    return head + checksum(seed, seq) + seq.toString(36)
+  }
 }
 
 /** The token of a place. */

@@ -5,13 +5,14 @@ import { decodeUtf8, utf8SequenceLength } from './utf8.ts'
 
 /**
  * A strict scanner for JSON (RFC 8259) that checks without building: values stay the bytes that somebody wrote, so `1e400`, integers of 20 digits, escapes
- * and the order of members survive. It accepts what `JSON.parse` accepts of valid UTF-8 without a BOM, up to `limits.jsonDepth` levels.
+ * and the order of members survive. It accepts what `JSON.parse` accepts of valid UTF-8 without a BOM. A payload has at most `limits.jsonDepth` levels; what holds payloads is scanned to `limits.jsonScanDepth`,
+ * so that one payload that is too deep is refused alone and not with everything around it.
  */
 export type JsonSlice = Uint8Array
 
 /** What is wrong with the bytes as one JSON text, or nothing. */
 export function jsonProblem(bytes: Uint8Array): Problem | undefined {
-  const end = skipValue(bytes, 0, 0)
+  const end = skipValue(bytes, 0, limits.jsonDepth)
   if (end < 0) return faultProblem(bytes, end)
   const rest = skipSpace(bytes, end)
   return rest === bytes.length ? undefined : faultProblem(bytes, fault(rest, syntax))
@@ -30,7 +31,7 @@ export function scanObject(bytes: Uint8Array): Map<string, JsonSlice> | Problem 
     const colonAt = skipSpace(bytes, nameEnd)
     if (bytes[colonAt] !== colon) return faultProblem(bytes, fault(colonAt, syntax))
     const from = skipSpace(bytes, colonAt + 1)
-    const end = skipValue(bytes, from, 1)
+    const end = skipValue(bytes, from, limits.jsonScanDepth)
     if (end < 0) return faultProblem(bytes, end)
     members.set(stringBetween(bytes, at, nameEnd), bytes.subarray(from, end))
     if (members.size > limits.jsonMembers)
@@ -55,7 +56,7 @@ export function scanArray(bytes: Uint8Array, most: number = limits.batchItems): 
   let closed = bytes[at] === bracketClose
   while (!closed) {
     if (elements.length === most) return problemOf('body-too-large', `a JSON array here has at most ${most} elements`)
-    const end = skipValue(bytes, at, 1)
+    const end = skipValue(bytes, at, limits.jsonScanDepth)
     if (end < 0) return faultProblem(bytes, end)
     elements.push(bytes.subarray(at, end))
     at = skipSpace(bytes, end)
@@ -77,6 +78,11 @@ export function jsonString(slice: JsonSlice): string | undefined {
 /** True for the slice of `null`. */
 export function isJsonNull(slice: JsonSlice): boolean {
   return slice[0] === 0x6e
+}
+
+/** What is wrong with a slice as a payload: that it is too deep, or nothing. Shorter ones can't be, so they aren't looked at again. */
+export function payloadDepthProblem(slice: JsonSlice): Problem | undefined {
+  return slice.length > 2 * limits.jsonDepth ? jsonProblem(slice) : undefined
 }
 
 /** Line ends between tokens become spaces (inside strings there are none), so that the JSON is one line. The same bytes where there are none. */
@@ -115,7 +121,7 @@ function fault(at: number, kind: number): number {
 function faultProblem(bytes: Uint8Array, position: number): Problem {
   const packed = -1 - position
   const at = Math.floor(packed / 4)
-  if (packed % 4 === depth) return problemOf('payload-malformed', `the JSON is deeper than ${limits.jsonDepth} levels at byte ${at}`)
+  if (packed % 4 === depth) return problemOf('payload-malformed', `the JSON is nested too deep at byte ${at}`)
   if (at >= bytes.length) return problemOf('payload-malformed', 'the JSON ends too early')
   return problemOf(
     'payload-malformed',
@@ -132,18 +138,18 @@ function skipSpace(bytes: Uint8Array, start: number): number {
   return at
 }
 
-// One bit of memory a level: what closes it. Scanning is one synchronous run, so all scans share it.
-const closers = new Uint8Array(limits.jsonDepth)
+// A byte a level: what closes it. Scanning is one synchronous run, so all scans share it.
+const closers = new Uint8Array(limits.jsonScanDepth)
 
-/** The end of the value that begins at `start` (after white space), or a fault. `outer` levels are open already. Without recursion. */
-function skipValue(bytes: Uint8Array, start: number, outer: number): number {
-  let open = outer
+/** The end of the value that begins at `start` (after white space), or a fault. At most `most` levels; without recursion. */
+function skipValue(bytes: Uint8Array, start: number, most: number): number {
+  let open = 0
   let at = start
   for (;;) {
     at = skipSpace(bytes, at)
     const byte = at < bytes.length ? (bytes[at] ?? 0) : 0
     if (byte === braceOpen || byte === bracketOpen) {
-      if (open === limits.jsonDepth) return fault(at, depth)
+      if (open === most) return fault(at, depth)
       const closer = byte + 2
       at = skipSpace(bytes, at + 1)
       if (bytes[at] !== closer) {
@@ -157,7 +163,7 @@ function skipValue(bytes: Uint8Array, start: number, outer: number): number {
       at = byte === quote ? skipString(bytes, at) : skipScalar(bytes, at, byte)
       if (at < 0) return at
     }
-    while (open > outer) {
+    while (open > 0) {
       at = skipSpace(bytes, at)
       const next = bytes[at]
       const closer = closers[open - 1]
@@ -169,7 +175,7 @@ function skipValue(bytes: Uint8Array, start: number, outer: number): number {
       at++
       open--
     }
-    if (open === outer || at < 0) return at
+    if (open === 0 || at < 0) return at
   }
 }
 

@@ -59,8 +59,10 @@ export const limits = {
   bodyMs: 10 * second,
   /** 431 from the HTTP parser. */
   headersBytes: 16 * KiB,
-  /** 400 `payload-malformed`: deeper JSON. */
+  /** 400 `payload-malformed`: levels of a payload. */
   jsonDepth: 512,
+  /** 400 `payload-malformed`, or close 4400: levels of what holds payloads, such as a batch or a frame. */
+  jsonScanDepth: 10_000,
   /** 400 `payload-malformed` or `command-invalid`: members of an object that Fanfare itself reads; a payload's may be more. */
   jsonMembers: 1_000,
   /** Close 4400: commands in one frame of `fanfare.v1`. */

@@ -1,7 +1,7 @@
 import { readBase64 } from './base64.ts'
 import { utf8Length } from './byte-writer.ts'
 import { channelProblem } from './channel.ts'
-import { compactLineEnds, isJsonNull, jsonProblem, jsonString } from './json.ts'
+import { compactLineEnds, isJsonNull, jsonProblem, jsonString, payloadDepthProblem } from './json.ts'
 import type { JsonSlice } from './json.ts'
 import { limits } from './limits.ts'
 import { formatMediaType, parseMediaType } from './media-type.ts'
@@ -70,10 +70,10 @@ function itemMessage(members: ReadonlyMap<string, JsonSlice>, fields: MessageFie
   const encoding = textMember(members, 'encoding')
   if (isProblem(encoding)) return encoding
   if (encoding !== undefined && encoding !== 'base64') return problemOf('parameter-invalid', 'encoding is base64 or absent')
-  if (encoding === undefined && (type === undefined || type === '')) return jsonMessage(undefined, copied(data), fields, true)
+  if (encoding === undefined && (type === undefined || type === '')) return jsonSlice(undefined, data, fields)
   const media = parseMediaType(type ?? 'application/octet-stream')
   if (isProblem(media)) return media
-  if (encoding === undefined && isJson(media)) return jsonMessage(media, copied(data), fields, true)
+  if (encoding === undefined && isJson(media)) return jsonSlice(media, data, fields)
   const text = jsonString(data)
   if (text === undefined) return problemOf('payload-malformed', `data of ${encoding ?? media.essence} is a JSON string`)
   const body = encoding === undefined ? bytesOfText(text) : readBase64(text)
@@ -129,10 +129,21 @@ function textMessage(media: MediaType, body: Uint8Array, fields: MessageFields):
   return { data: body, format: 'text', type: formatMediaType(media, 'charset'), ...given(fields) }
 }
 
-function jsonMessage(media: MediaType | undefined, body: Uint8Array, fields: MessageFields, checked = false): Message | Problem {
-  const wrong = (media === undefined ? undefined : charsetProblem(media)) ?? (checked ? undefined : jsonProblem(body))
+function jsonMessage(media: MediaType | undefined, body: Uint8Array, fields: MessageFields): Message | Problem {
+  return jsonProblem(body) ?? checkedJson(media, body, fields)
+}
+
+/** The slice was checked, but for its depth. It is copied: a small payload would keep the whole batch in memory if it shared it. */
+function jsonSlice(media: MediaType | undefined, slice: JsonSlice, fields: MessageFields): Message | Problem {
+  const copy = new Uint8Array(slice.length)
+  copy.set(slice)
+  return payloadDepthProblem(slice) ?? checkedJson(media, copy, fields)
+}
+
+function checkedJson(media: MediaType | undefined, json: Uint8Array, fields: MessageFields): Message | Problem {
+  const wrong = media === undefined ? undefined : charsetProblem(media)
   if (wrong !== undefined) return wrong
-  const data = compactLineEnds(body)
+  const data = compactLineEnds(json)
   if (media === undefined || media.essence === 'application/json') return { data, format: 'json', ...given(fields) }
   return { data, format: 'json', type: formatMediaType(media, 'charset'), ...given(fields) }
 }
@@ -159,11 +170,4 @@ function textMember(
 
 function bytesOfText(text: string): Uint8Array | undefined {
   return /\p{Cs}/u.test(text) ? undefined : encodeUtf8(text)
-}
-
-/** A small payload would keep the whole batch in memory if it shared it. */
-function copied(slice: JsonSlice): Uint8Array {
-  const copy = new Uint8Array(slice.length)
-  copy.set(slice)
-  return copy
 }

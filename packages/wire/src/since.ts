@@ -74,7 +74,9 @@ function wholeNumber(text: string): number | undefined {
   return /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined
 }
 
-const preferenceShape = /[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:[ \t]*=[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*"))?[ \t]*(;|,|$)/y
+// Empty elements of a list are passed over (RFC 9110, section 5.6.1).
+const preferenceShape =
+  /[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:[ \t]*=[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*"))?[ \t]*)?(;|,|$)/y
 
 /** Milliseconds of `Prefer: wait=<seconds>` (RFC 7240, sections 2 and 4.3); a preference that is not well-formed is ignored. The first `wait` counts. */
 export function preferredWaitMs(prefer: string | undefined): number | undefined {
