@@ -1,0 +1,2 @@
+export { engineSuite } from './engine-suite.ts'
+export type { EngineRow } from './engine/row.ts'
