@@ -34,7 +34,8 @@ export class ByteWriter {
   }
 
   raw(source: Uint8Array): void {
-    this.#bytes.set(source, this.#reserve(source.length))
+    const start = this.#reserve(source.length)
+    this.#bytes.set(source, start)
   }
 
   /** Room for `count` bytes, which the caller fills at once; valid until the next write. */
@@ -44,7 +45,8 @@ export class ByteWriter {
   }
 
   byte(value: number): void {
-    this.#bytes[this.#reserve(1)] = value
+    const at = this.#reserve(1)
+    this.#bytes[at] = value
   }
 
   /** Overwrites what was written at `at` before: lengths that are known only afterwards. */
@@ -74,7 +76,10 @@ export class ByteWriter {
     this.#length = 0
   }
 
-  /** Makes room for `count` bytes and returns where they begin. `utf8` gives back what it did not need. */
+  /**
+   * Makes room for `count` bytes and returns where they begin. `#bytes` may be another array afterwards, so it is read after this and never in the
+   * same expression. `utf8` gives back what it did not need.
+   */
   #reserve(count: number): number {
     const start = this.#length
     const needed = start + count
