@@ -1,0 +1,141 @@
+import { assertChannel, tokenMaker } from '@fanfare/wire'
+import type { Limits, Rule, Runtime } from '@fanfare/wire'
+import type { Commit, Engine } from '../engines/engine.ts'
+import { Feed } from './feed.ts'
+import type { Hub } from './hub.ts'
+import { Lanes } from './lanes.ts'
+import type { LaneBudgets } from './lanes.ts'
+import type { FanfareNode, NodeCounters } from './node-contract.ts'
+import type { NodeState } from './node-state.ts'
+import { PageCache } from './page-cache.ts'
+import { Publisher } from './publishing.ts'
+import { Reads } from './reads.ts'
+import { CoreReceiver } from './receiver.ts'
+import { RuleBook } from './rules.ts'
+import { Tokens } from './tokens.ts'
+
+export interface NodeOptions {
+  readonly engine: Engine
+  readonly runtime: Runtime
+  /** The first whose pattern matches counts; the last is `**`. */
+  readonly rules: readonly Rule[]
+  readonly limits: Limits
+  readonly budgets?: LaneBudgets
+  /** Pages read from the engine at once. */
+  readonly readsAtOnce?: number
+}
+
+const defaultBudgets: LaneBudgets = { deliveries: 10_000, bytes: 1024 * 1024 }
+const defaultReadsAtOnce = 64
+
+/** One node over one engine: takes its feed, serves receivers, appends for publishers. The engine stays the caller's. */
+export async function createNode(options: NodeOptions): Promise<FanfareNode> {
+  const { engine, runtime, rules, limits } = options
+  const head = await engine.head()
+  const tokens = new Tokens(head.starts)
+  const book = new RuleBook(rules)
+  const cache = new PageCache(limits.pagesBytes)
+  const counters = newCounters()
+  const lanes = new Lanes(runtime, options.budgets ?? defaultBudgets, () => {
+    cache.trim()
+    counters.pagesBytes = cache.bytes
+  })
+  const hubs = new Map<string, Hub>()
+  const receivers = new Set<CoreReceiver>()
+  const feed = new Feed(engine, runtime, head.seq, (commit) => {
+    if (commit.mark !== tokens.newestMark) tokens.add({ mark: commit.mark, first: commit.from + 1 })
+    takeCommit(hubs, commit, counters)
+    lanes.run()
+  })
+  const state: NodeState = {
+    engine,
+    runtime,
+    tokens,
+    cache,
+    lanes,
+    rules: book,
+    counters,
+    hubs,
+    get place() {
+      return feed.place
+    },
+    reads: new Reads(options.readsAtOnce ?? defaultReadsAtOnce),
+    waitForFeed: (waiter) => feed.wait(waiter),
+    ended: (receiver) => receivers.delete(receiver),
+  }
+  const publisher = new Publisher({
+    engine,
+    runtime,
+    rules: book,
+    limits,
+    token: (seq, mark) => (mark === tokens.newestMark ? tokens.token(seq) : tokenMaker(mark)(seq)),
+  })
+  return {
+    traits: engine.traits,
+    get place() {
+      return feed.place
+    },
+    get ready() {
+      return feed.ready && !engine.stats().failed
+    },
+    counters,
+    token: (place) => tokens.token(place),
+    publish: (channel, message, publishOptions) => publisher.publish(channel, message, publishOptions),
+    publishAtomic: (items, publishOptions) => publisher.publishAtomic(items, publishOptions),
+    publishEach: (items, publishOptions) => publisher.publishEach(items, publishOptions),
+    remove: (channel) => publisher.remove(channel),
+    async facts(channel) {
+      assertChannel(channel)
+      const facts = await engine.facts(channel)
+      return { ...facts, cursor: tokens.token(Math.max(facts.lastSeq, facts.deletedAt, facts.trimmed.seq)) }
+    },
+    receive(request, sink) {
+      const receiver = new CoreReceiver(state, request, sink)
+      receivers.add(receiver)
+      return receiver
+    },
+    close() {
+      feed.close()
+      lanes.close()
+      for (const receiver of [...receivers]) receiver.close()
+    },
+  }
+}
+
+/** Entries into their hubs, in seq order; then each hub wakes who stands at its head. */
+function takeCommit(hubs: Map<string, Hub>, commit: Commit, counters: NodeCounters): void {
+  const { publications, deletions } = commit
+  const touched: Hub[] = []
+  counters.publications += publications.length
+  let nextDeletion = 0
+  const touch = (channel: string): Hub | undefined => {
+    const hub = hubs.get(channel)
+    if (hub !== undefined && !hub.touched) {
+      hub.touched = true
+      touched.push(hub)
+    }
+    return hub
+  }
+  const deleteBefore = (seq: number): void => {
+    for (let deletion = deletions[nextDeletion]; deletion !== undefined && deletion.seq < seq; deletion = deletions[++nextDeletion]) {
+      touch(deletion.channel)?.remove(deletion.seq)
+    }
+  }
+  for (const publication of publications) {
+    if (nextDeletion < deletions.length) deleteBefore(publication.seq)
+    touch(publication.channel)?.take(publication)
+  }
+  deleteBefore(Number.POSITIVE_INFINITY)
+  for (const hub of touched) hub.committed()
+}
+
+function newCounters(): NodeCounters {
+  return {
+    publications: 0,
+    deliveries: 0,
+    parked: 0,
+    receivers: 0,
+    pagesBytes: 0,
+    gaps: { 'new-log': 0, diverged: 0, deleted: 0, trimmed: 0 },
+  }
+}
