@@ -106,7 +106,7 @@ export function onceSuite(row: EngineRow): void {
       await expect(append(engine, keyed('4'))).rejects.toMatchObject({ code: 'idempotency-full' })
       expect(await append(engine, say('a', 'x'))).toMatchObject([{ seq: 4 }])
       expect(await append(engine, keyed('1'))).toEqual([{ ...first, replayed: true }])
-      clock.advance(window)
+      clock.jump(window)
       expect(await append(engine, keyed('4'))).toMatchObject([{ seq: 5, replayed: false }])
       await eventually(clock, async () => engine.stats().idempotencyKeys === 1)
     })
@@ -133,12 +133,25 @@ export function onceSuite(row: EngineRow): void {
         { key: 'ever', value: text('e'), expires: 0 },
       ]
       await engine.append({ items: [say('a', '1')], state })
-      clock.advance(1000)
+      clock.jump(1000)
       expect(await engine.getState('short')).toBeUndefined()
       expect(await engine.getState('long')).toEqual(text('l'))
       clock.advance(100_000)
       expect(await engine.getState('long')).toBeUndefined()
       expect(await engine.getState('ever')).toEqual(text('e'))
+    })
+
+    it('that is put again lives as long as it was last said', async () => {
+      const { engine, clock } = await openLab(row)
+      const put = (value: string, ms: number) =>
+        engine.append({ items: [say('a', value)], state: [{ key: 'k', value: text(value), expires: clock.now() + ms }] })
+      await put('first', 1000)
+      await put('second', 20_000)
+      clock.advance(10_000)
+      expect(await engine.getState('k')).toEqual(text('second'))
+      await put('third', 1000)
+      clock.advance(1000)
+      expect(await engine.getState('k')).toBeUndefined()
     })
   })
 }

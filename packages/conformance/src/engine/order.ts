@@ -134,6 +134,18 @@ export function orderSuite(row: EngineRow): void {
       expect(ear.commits.flatMap(({ deletions }) => deletions)).toMatchObject([{ channel: 'b', seq: 4 }])
     })
 
+    it('tells what lies behind before what is new, all of it in order', async () => {
+      const { engine } = await openLab(row, { keep: { publications: null } })
+      await append(engine, ...Array.from({ length: 3000 }, (_, index) => say('a', String(index))))
+      const [ear, ended] = [new Ear(engine, 10), new Ear(engine, 10)]
+      const fresh = append(engine, say('a', 'new'))
+      ended.end()
+      await fresh
+      await ear.reach(3001)
+      expect(ear.publications.map(({ seq }) => seq)).toEqual(Array.from({ length: 2991 }, (_, index) => index + 11))
+      expect(ended.commits).toEqual([])
+    })
+
     it('ends when it is ended, and twice is once', async () => {
       const { engine } = await openLab(row)
       const [ended, other] = [new Ear(engine, 0), new Ear(engine, 0)]

@@ -1,5 +1,5 @@
 import type { Item } from '@fanfare/server'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { append, drop, Ear, kept, openLab, say, textOf } from './lab.ts'
 import type { Lab } from './lab.ts'

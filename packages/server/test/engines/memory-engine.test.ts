@@ -1,12 +1,14 @@
+import { ManualClock } from '@fanfare/conformance'
 import { defaultKeep, limits } from '@fanfare/wire'
+import type { Limits, Runtime } from '@fanfare/wire'
 import { describe, expect, it } from 'vitest'
 import type { AppendAnswer, Commit, Placed } from '../../src/engines/engine.ts'
 import { openMemoryEngine } from '../../src/engines/memory-engine.ts'
 import { systemRuntime } from '../../src/runtime.ts'
 
-const open = (changed: Partial<typeof limits> = {}) =>
+const open = (changed: Partial<Limits> = {}, runtime: Runtime = systemRuntime) =>
   openMemoryEngine({
-    runtime: systemRuntime,
+    runtime,
     rules: [{ match: '**', keep: defaultKeep, payloadBytes: 1024, public: false }],
     limits: { ...limits, ...changed },
   })
@@ -36,7 +38,7 @@ describe('the memory engine', () => {
   })
 
   it('commits or refuses what it had accepted when it is closed', async () => {
-    const engine = await open()
+    const engine = await open({}, { ...systemRuntime, soon: () => {} })
     const accepted = engine.append({ items: [say('news', 'last')] })
     await engine.close()
     expect(placedOf(await accepted)).toMatchObject([{ channel: 'news', offset: 1, seq: 1 }])
@@ -46,7 +48,7 @@ describe('the memory engine', () => {
 
   it('keeps no hold on the buffer that a payload was a part of', async () => {
     const engine = await open()
-    const pool = Buffer.from('x'.repeat(1000) + 'payload')
+    const pool = new TextEncoder().encode(`${'x'.repeat(1000)}payload`)
     await engine.append({ items: [{ kind: 'publication', channel: 'news', message: { data: pool.subarray(1000), format: 'text' } }] })
     pool.fill(0)
     const [kept] = (await engine.read('news', 0, 1)).publications
@@ -70,6 +72,24 @@ describe('the memory engine', () => {
     expect(first).toBeGreaterThan(2)
     await engine.append({ items: [{ kind: 'delete', channel: 'news' }] })
     expect(await fill()).toBe(first)
+    await engine.close()
+  })
+
+  it('trims nothing by age because somebody has set the clock, until the clock stays so', async () => {
+    const clock = new ManualClock()
+    const rules = [{ match: '**', keep: { publications: null, ageMs: 60_000, bytes: null }, payloadBytes: 1024, public: false }]
+    const engine = await openMemoryEngine({ runtime: clock, rules, limits })
+    await engine.append({ items: [say('news', 'x')] })
+    clock.jump(3_600_000)
+    await engine.append({ items: [say('news', 'y')] })
+    clock.advance(1000)
+    expect((await engine.facts('news')).count).toBe(2)
+    clock.jump(-3_600_000)
+    clock.advance(3000)
+    expect((await engine.facts('news')).count).toBe(2)
+    clock.jump(3_600_000)
+    clock.advance(3000)
+    expect((await engine.facts('news')).count).toBe(1)
     await engine.close()
   })
 
