@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { pinning } from './lib/child.mjs'
+import { writeDocument } from './lib/document.mjs'
 import { describeMachine } from './lib/machine.mjs'
 import { prepare } from './lib/setup.mjs'
 import { table } from './lib/table.mjs'
@@ -34,6 +35,7 @@ ${Object.entries(cases)
   --rounds N   rounds of each case (its own default otherwise; at least 7 for a figure worth quoting)
   --quick      short runs and few rounds: does it work, not what is it
   --only TEXT  only the parts of a case whose name contains this
+  --document   only writes the newest results into docs/reference/benchmarks.md
   --help       this
 `
 
@@ -43,6 +45,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    document: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -50,6 +53,10 @@ const names = positionals.includes('all') ? Object.keys(cases) : positionals
 const unknown = names.find((name) => !Object.hasOwn(cases, name))
 const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
 
+if (values.document) {
+  process.stdout.write(`wrote the results of ${writeDocument(Object.keys(cases))} cases\n`)
+  process.exit(0)
+}
 if (values.help || names.length === 0 || unknown !== undefined || (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))) {
   if (unknown !== undefined) process.stderr.write(`there is no case ${unknown}\n\n`)
   process.stdout.write(help)

@@ -1,5 +1,7 @@
+import { startChild } from '../lib/child.mjs'
 import { cpuPer, withServer } from '../lib/measured-server.mjs'
 import { Rounds } from '../lib/rounds.mjs'
+import { scratchDirectory } from '../lib/scratch.mjs'
 import { aim, number, spread } from '../lib/table.mjs'
 
 const inFlight = 64
@@ -14,6 +16,8 @@ export async function run({ rounds, quick, say }) {
     ['floor-append', () => publish({ kind: 'peer', store: 'floor-append' }, quick)],
     ['floor-zeroed', () => publish({ kind: 'peer', store: 'floor-zeroed' }, quick)],
     ['no store', () => publish({ kind: 'peer' }, quick)],
+    ['floor-append, no HTTP', () => bareLoop('floor-append', quick)],
+    ['floor-zeroed, no HTTP', () => bareLoop('floor-zeroed', quick)],
   ])
   const names = [...variants.keys()]
   const describe = (/** @type {any} */ one) =>
@@ -55,6 +59,7 @@ export async function run({ rounds, quick, say }) {
     ],
     notes: [
       'The peers are the same node:http server of a few dozen lines, which answers what Fanfare answers; "no store" keeps nothing. Its figure is the most that node:http gives here.',
+      `"No HTTP" is the bare loop in a process of its own: ${inFlight} records a write and fdatasync.`,
       'Each store commits together what came in one turn of the event loop. The server, all its threads, has one core; the load another.',
       'Offsets in the answers are checked: 1, 2, 3 … of each channel.',
     ],
@@ -73,4 +78,17 @@ function publish(setting, quick) {
       (one) => one.publications,
     )
   })
+}
+
+/** @param {string} store @param {boolean} quick */
+async function bareLoop(store, quick) {
+  const scratch = scratchDirectory()
+  const child = startChild(new URL('../stores/append-runner.mjs', import.meta.url), { args: [store, scratch.path] })
+  try {
+    const result = await child.ask('append', { channels, payloadBytes: bytes, batch: inFlight, inFlight: 1, seconds: quick ? 0.5 : 2 })
+    return { ...result, answer: result }
+  } finally {
+    await child.stop()
+    scratch.remove()
+  }
 }
