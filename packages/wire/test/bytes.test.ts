@@ -1,10 +1,10 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ByteWriter, decodeUtf8, encodeUtf8, isUtf8, readBase64, utf8Length, writeBase64 } from '../src/index.ts'
 import { bytesOf, hexOf, readVectors } from './vectors.ts'
 
-const base64 = readVectors<{ valid: { hex: string; base64: string }[]; invalid: { base64: string; why: string }[] }>('base64')
-const utf8 = readVectors<{ valid: { hex: string; text: string }[]; invalid: { hex: string; decoded: string; why: string }[] }>('utf8')
+const base64 = readVectors('base64') as { valid: { hex: string; base64: string }[]; invalid: { base64: string; why: string }[] }
+const utf8 = readVectors('utf8') as { valid: { hex: string; text: string }[]; invalid: { hex: string; decoded: string; why: string }[] }
 
 function written(write: (out: ByteWriter) => void): Uint8Array {
   const out = new ByteWriter(1)
@@ -34,9 +34,9 @@ describe('base64', () => {
 
   it('reads only the one text that would be written for its bytes', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(...'ABgw+/=09'), maxLength: 8 }), (text) => {
+      fc.property(fc.string({ unit: fc.constantFrom('A', 'B', 'g', 'w', '+', '/', '=', '0', '9'), maxLength: 8 }), (text) => {
         const bytes = readBase64(text)
-        if (bytes !== undefined) expect(Buffer.from(bytes).toString('base64')).toBe(text)
+        expect(bytes === undefined || Buffer.from(bytes).toString('base64') === text).toBe(true)
       }),
       { numRuns: 2000 },
     )

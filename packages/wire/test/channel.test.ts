@@ -1,14 +1,14 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { assertChannel, channelMatcher, channelProblem, FanfareError, patternProblem } from '../src/index.ts'
 import { readVectors } from './vectors.ts'
 
-const vectors = readVectors<{
+const vectors = readVectors('channel') as {
   valid: { name: string; reserved: boolean }[]
   invalid: { name: string; why: string }[]
   patterns: { pattern: string; matches: string[]; others: string[] }[]
   badPatterns: { pattern: string; why: string }[]
-}>('channel')
+}
 
 function codeOf(call: () => void): string | undefined {
   try {

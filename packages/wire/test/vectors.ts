@@ -5,8 +5,8 @@ import { encodeUtf8 } from '../src/index.ts'
 export type Bytes = { readonly text: string } | { readonly hex: string }
 
 /** The groups of `vectors/<name>.json`; the test says their shape. */
-export function readVectors<Groups>(name: string): Groups {
-  return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8')) as Groups
+export function readVectors(name: string): unknown {
+  return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'))
 }
 
 export function bytesOf(bytes: Bytes): Uint8Array {
