@@ -1,0 +1,496 @@
+import { FanfareError, type Limits, type Message, type Runtime } from '@fanfare/wire'
+import type { AppendAnswer, AppendRequest, Item, Once, Placed } from '../engine.ts'
+import type { ChannelTable } from './channel-table.ts'
+import type { CommitLane } from './commit-lane.ts'
+import { frameHeadBytes, sealFrame, stepped, type SyncedPlace } from './format.ts'
+import { deletionBound, FrameWriter, nameBound, onceBound, publicationBound, stateBound } from './frame-writer.ts'
+import { journalBegin } from './journal.ts'
+import type { KeyedState } from './keyed-state.ts'
+import type { JournalRow } from './manifest.ts'
+
+/** One commit: what is collected, then written as one frame, then told. The lists go side by side: one row an entry, in seq order. */
+export interface Frame {
+  readonly number: number
+  readonly writer: FrameWriter
+  readonly journal: JournalRow
+  readonly place: number
+  readonly firstSeq: number
+  lastSeq: number
+  time: number
+  waitingBytes: number
+  readonly items: Item[]
+  readonly placed: Placed[]
+  readonly channels: number[]
+  /** Where the record stands in the frame. */
+  readonly positions: number[]
+  readonly bytesBefore: number[]
+  readonly answers: (() => void)[]
+  readonly refusals: ((error: Error) => void)[]
+}
+
+export interface CommitterOptions {
+  readonly runtime: Runtime
+  readonly limits: Limits
+  readonly table: ChannelTable
+  readonly state: KeyedState
+  readonly lane: CommitLane
+  /** Of the running start: its mark and its number in the table of starts. */
+  readonly mark: string
+  readonly start: number
+  readonly head: number
+  readonly lastTime: number
+  readonly synced: SyncedPlace
+  readonly current: { readonly row: JournalRow; readonly place: number }
+  readonly spares: readonly JournalRow[]
+  /** Time that is never less than what was given out before. */
+  readonly now: () => number
+  readonly forgottenThrough: () => number
+  /** A frame is on the disk: tables first, then answers, then feeds. */
+  readonly onCommit: (frame: Frame) => void
+  /** A journal comes into use after all entries up to `before`. */
+  readonly onJournal: (row: JournalRow, before: number) => void
+  /** Wants one more journal, of at least so many bytes; answers by `addJournal` or `refuseJournal`. */
+  readonly wantJournal: (bytes: number) => void
+}
+
+interface Waiting {
+  readonly request: AppendRequest
+  /** Most bytes it takes in a frame. */
+  readonly bound: number
+  readonly resolve: (answer: AppendAnswer) => void
+  readonly reject: (error: Error) => void
+}
+
+/** What is known of a request before anything of it is written. */
+interface Plan {
+  /** The earlier answer for a repeated item, or undefined for one that is new. */
+  readonly repeated: readonly (Placed | undefined)[]
+  readonly fresh: number
+  readonly keys: number
+}
+
+const closingAfterMs = 1000
+const softFrameBytes = 1024 * 1024
+
+/** Collects appends into frames, one of which is in flight while the next collects. Places are given here, and only to what has room in a journal. */
+export class Committer {
+  readonly #options: CommitterOptions
+  readonly #writers: [FrameWriter, FrameWriter]
+  readonly #queue: Waiting[] = []
+  readonly #spares: JournalRow[]
+  #journal: JournalRow
+  #place: number
+  #synced: SyncedPlace
+  #seq: number
+  #time: number
+  #frames = 0
+  #committed = 0
+  #open: Frame | undefined
+  #flight: Frame | undefined
+  #flushing = false
+  #wanted = false
+  #waitingBytes = 0
+  #failure: FanfareError | undefined
+  #closed = false
+  #closing = true
+  #idle: (() => void) | undefined
+  #drained: (() => void) | undefined
+
+  constructor(options: CommitterOptions) {
+    this.#options = options
+    this.#writers = [new FrameWriter(options.lane.blocks[0]), new FrameWriter(options.lane.blocks[1])]
+    this.#journal = options.current.row
+    this.#place = options.current.place
+    this.#spares = [...options.spares]
+    this.#synced = options.synced
+    this.#seq = options.head
+    this.#time = options.lastTime
+  }
+
+  /** Highest place that was given to an entry, committed or not. */
+  get assigned(): number {
+    return this.#seq
+  }
+
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
+  get failure(): FanfareError | undefined {
+    return this.#failure
+  }
+
+  /** The place in the log that is known to be synced. */
+  get synced(): SyncedPlace {
+    return this.#synced
+  }
+
+  append(request: AppendRequest): Promise<AppendAnswer> {
+    return new Promise((resolve, reject) => {
+      const bound = boundOf(request)
+      if (this.#failure !== undefined) return reject(this.#failure)
+      if (this.#closed) return reject(new FanfareError('draining', 'the store is closed'))
+      if (this.#waitingBytes + bound > this.#options.limits.commitWaitingBytes)
+        return reject(new FanfareError('overloaded', 'too much waits to be committed'))
+      this.#waitingBytes += bound
+      const waiting = { request, bound, resolve, reject }
+      if (this.#queue.length > 0 || !this.#take(waiting)) this.#queue.push(waiting)
+    })
+  }
+
+  /** Calls when the frame is committed, or at once where it is; never where it fails. */
+  async whenCommitted(frame: number): Promise<void> {
+    if (frame <= this.#committed) return
+    await new Promise<void>((resolve, reject) => this.#waitFor(frame, resolve, reject))
+  }
+
+  addJournal(row: JournalRow): void {
+    this.#wanted = false
+    this.#spares.push(row)
+    this.#takeQueue()
+  }
+
+  /** There is none: whoever needs it is told, and the next one asks again. */
+  refuseJournal(error: FanfareError): void {
+    this.#wanted = false
+    for (const { reject, bound } of this.#queue.splice(0)) {
+      this.#waitingBytes -= bound
+      reject(error)
+    }
+    this.#settle()
+  }
+
+  /** Commits what was accepted, and writes a closing frame. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#idle?.()
+    while (this.#failure === undefined && (this.#open !== undefined || this.#flight !== undefined || this.#queue.length > 0))
+      await new Promise<void>((resolve) => (this.#drained = resolve))
+    if (this.#failure === undefined && this.#writeClosing()) await new Promise<void>((resolve) => (this.#drained = resolve))
+  }
+
+  /** True where the request needs to wait no more: it is in the open frame, or was refused. */
+  #take(waiting: Waiting): boolean {
+    const plan = this.#plan(waiting)
+    if (plan === undefined) return true
+    if (plan.fresh === 0 && waiting.request.once === undefined && (waiting.request.state ?? []).length === 0)
+      return this.#answerRepeat(waiting, plan)
+    const refusal = this.#refusal(waiting.request, plan)
+    if (refusal !== undefined) return this.#refuse(waiting, refusal)
+    const frame = this.#frameFor(waiting.bound)
+    if (frame === undefined) return false
+    this.#encode(frame, waiting, plan)
+    this.#scheduleFlush()
+    return true
+  }
+
+  /** Looks its keys up; answers a conflict or a repeat of the whole, and then there is no plan. */
+  #plan(waiting: Waiting): Plan | undefined {
+    const { request } = waiting
+    const { state, now } = this.#options
+    const time = now()
+    if (request.once !== undefined) {
+      const known = state.findOnce(request.once.key, time)
+      if (known !== undefined) {
+        if (known.print !== request.once.print) return this.#conflict(waiting, -1)
+        this.#answerPlaced(waiting, known.placed.map(asRepeat), known.frame)
+        return undefined
+      }
+    }
+    const repeated: (Placed | undefined)[] = []
+    let keys = request.once === undefined ? 0 : 1
+    let fresh = 0
+    const own = new Map<string, string>()
+    for (const [index, item] of request.items.entries()) {
+      const once = item.kind === 'publication' ? item.once : undefined
+      const known = once === undefined ? undefined : state.findOnce(once.key, time)
+      const print = known?.print ?? (once === undefined ? undefined : own.get(once.key))
+      if (once !== undefined && print !== undefined && print !== once.print) return this.#conflict(waiting, index)
+      repeated.push(known === undefined ? undefined : asRepeat(known.placed[0]!))
+      if (known === undefined) fresh++
+      if (once !== undefined && print === undefined) {
+        own.set(once.key, once.print)
+        keys++
+      }
+    }
+    return { repeated, fresh, keys }
+  }
+
+  #conflict(waiting: Waiting, index: number): undefined {
+    this.#waitingBytes -= waiting.bound
+    waiting.resolve({ kind: 'conflict', index })
+    return undefined
+  }
+
+  #refuse(waiting: Waiting, error: FanfareError): true {
+    this.#waitingBytes -= waiting.bound
+    waiting.reject(error)
+    return true
+  }
+
+  #answerRepeat(waiting: Waiting, plan: Plan): true {
+    this.#answerPlaced(waiting, plan.repeated as Placed[], this.#frames)
+    return true
+  }
+
+  #answerPlaced(waiting: Waiting, placed: readonly Placed[], frame: number): void {
+    this.#waitingBytes -= waiting.bound
+    const answer = () => waiting.resolve({ kind: 'placed', placed })
+    if (frame <= this.#committed) answer()
+    else this.#waitFor(frame, answer, waiting.reject)
+  }
+
+  #waitFor(frame: number, answer: () => void, refuse: (error: Error) => void): void {
+    const holder = this.#flight?.number === frame ? this.#flight : this.#open
+    if (this.#failure !== undefined || holder === undefined)
+      return refuse(this.#failure ?? new FanfareError('internal', 'a frame was lost'))
+    holder.answers.push(answer)
+    holder.refusals.push(refuse)
+  }
+
+  #refusal(request: AppendRequest, plan: Plan): FanfareError | undefined {
+    const { limits, state, table, now } = this.#options
+    if (plan.keys > 0 && state.onceCount + plan.keys > limits.idempotencyKeys) {
+      state.expire(now(), true)
+      if (state.onceCount + plan.keys > limits.idempotencyKeys)
+        return new FanfareError('idempotency-full', `the store remembers ${limits.idempotencyKeys} keys`)
+    }
+    if (table.names.count + request.items.length <= limits.channels) return undefined
+    const added = new Set(request.items.map(({ channel }) => channel).filter((channel) => table.names.find(channel) < 0))
+    if (added.size === 0 || table.names.count + added.size <= limits.channels) return undefined
+    return new FanfareError('channels-full', `the store holds ${limits.channels} channels`)
+  }
+
+  /** The open frame if it has room for so many bytes, else a new one; undefined while neither can be. */
+  #frameFor(bound: number): Frame | undefined {
+    const open = this.#open
+    if (open !== undefined) {
+      const room = Math.min(softFrameBytes, open.journal.size - open.place)
+      return open.writer.at + bound <= room ? open : undefined
+    }
+    const length = frameHeadBytes + bound
+    if (this.#place + length > this.#journal.size && !this.#nextJournal(length)) return undefined
+    const spare = this.#writers.find((writer) => writer !== this.#flight?.writer)!
+    const block = length > softFrameBytes ? this.#options.lane.bigBlock(length) : this.#options.lane.blocks[this.#writers.indexOf(spare)]!
+    spare.reset(block)
+    this.#frames++
+    this.#open = newFrame(this.#frames, spare, this.#journal, this.#place, this.#seq)
+    return this.#open
+  }
+
+  #nextJournal(length: number): boolean {
+    const bytes = journalBegin + length
+    const fit = this.#spares.findIndex(({ size }) => size >= bytes)
+    if (fit < 0) {
+      this.#want(bytes)
+      return false
+    }
+    // Those that are too small are passed over for good: journals are read in the order of the manifest.
+    const passed = this.#spares.splice(0, fit + 1)
+    for (const row of passed.slice(0, -1)) this.#options.onJournal(row, this.#seq)
+    const next = passed.at(-1)!
+    this.#journal = next
+    this.#place = journalBegin
+    this.#options.onJournal(next, this.#seq)
+    return true
+  }
+
+  #want(bytes: number): void {
+    if (this.#wanted) return
+    this.#wanted = true
+    this.#options.wantJournal(bytes)
+  }
+
+  #encode(frame: Frame, waiting: Waiting, plan: Plan): void {
+    const { request } = waiting
+    const time = Math.max(this.#time, this.#options.now())
+    this.#time = time
+    frame.time = time
+    const own = new Map<string, Placed>()
+    const placed: Placed[] = []
+    for (const [index, item] of request.items.entries()) {
+      const once = item.kind === 'publication' ? item.once : undefined
+      const before = plan.repeated[index] ?? (once === undefined ? undefined : own.get(once.key))
+      if (before !== undefined) {
+        placed.push(asRepeat(before))
+        continue
+      }
+      const entry = this.#encodeItem(frame, item, time)
+      placed.push(entry)
+      if (once === undefined) continue
+      own.set(once.key, entry)
+      this.#encodeOnce(frame, once, [entry])
+    }
+    if (request.once !== undefined) this.#encodeOnce(frame, request.once, placed)
+    for (const { key, value, expires } of request.state ?? []) {
+      frame.writer.state(key, value, expires, this.#seq)
+      this.#options.state.putValue(key, value, expires, frame.number)
+    }
+    frame.lastSeq = this.#seq
+    frame.waitingBytes += waiting.bound
+    frame.answers.push(() => waiting.resolve({ kind: 'placed', placed }))
+    frame.refusals.push(waiting.reject)
+  }
+
+  #encodeItem(frame: Frame, item: Item, time: number): Placed {
+    const { table, mark } = this.#options
+    const { writer } = frame
+    const seq = ++this.#seq
+    let channel = table.names.find(item.channel)
+    if (channel < 0) {
+      const forgotten = this.#options.forgottenThrough()
+      channel = table.add(item.channel, seq, forgotten)
+      writer.name(channel, item.channel, seq, time, forgotten)
+    }
+    const bytes = table.assignedBytes.get(channel)
+    let offset = table.assignedOffset.get(channel)
+    let position: number
+    if (item.kind === 'publication') {
+      offset++
+      table.assignedOffset.set(channel, offset)
+      table.assignedBytes.set(channel, bytes + item.message.data.length)
+      position = writer.publication(channel, offset, seq, time, bytes, item.message)
+    } else {
+      position = writer.deletion(channel, offset, seq, time, bytes, {
+        offset: table.trimmedOffset.get(channel),
+        seq: table.trimmedSeq.get(channel),
+      })
+    }
+    const placed = { channel: item.channel, offset: item.kind === 'publication' ? offset : 0, seq, time, mark, replayed: false }
+    frame.items.push(item)
+    frame.placed.push(placed)
+    frame.channels.push(channel)
+    frame.positions.push(position)
+    frame.bytesBefore.push(item.kind === 'publication' ? bytes : offset)
+    return placed
+  }
+
+  #encodeOnce(frame: Frame, once: Once, placed: readonly Placed[]): void {
+    const { table, state, start } = this.#options
+    const rows = placed.map(({ channel, offset, seq, time }) => ({ channel: table.names.find(channel), start, offset, seq, time }))
+    frame.writer.once(once.key, once.print, once.expires, this.#seq, rows)
+    state.putOnce(once, placed, frame.number)
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flight !== undefined || this.#flushing) return
+    this.#flushing = true
+    // All that is appended in this turn goes together.
+    queueMicrotask(() => {
+      this.#flushing = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    const frame = this.#open
+    if (frame === undefined || this.#flight !== undefined || this.#failure !== undefined) return
+    this.#open = undefined
+    this.#flight = frame
+    this.#idle?.()
+    const { writer, journal, place } = frame
+    this.#place = stepped(place + writer.at)
+    this.#closing = writer.records === 0
+    sealFrame(writer.block, 0, {
+      nonce: journal.nonce,
+      length: writer.at,
+      generation: journal.generation,
+      start: this.#options.start,
+      records: writer.records,
+      firstSeq: frame.firstSeq,
+      synced: this.#synced,
+      time: frame.time,
+    })
+    this.#options.lane.commit({ block: writer.block, length: writer.at, journal: journal.number, place }, (error) =>
+      this.#committedOrNot(frame, error),
+    )
+  }
+
+  #committedOrNot(frame: Frame, error: Error | undefined): void {
+    this.#flight = undefined
+    if (error !== undefined) return this.#fail(error)
+    this.#waitingBytes -= frame.waitingBytes
+    this.#committed = frame.number
+    this.#synced = { generation: frame.journal.generation, place: stepped(frame.place + frame.writer.at) }
+    // The next frame first: the disk need not wait for the answers.
+    this.#takeQueue()
+    this.#flush()
+    this.#options.onCommit(frame)
+    for (const answer of frame.answers) answer()
+    if (this.#spares.length === 0 && this.#place * 2 > this.#journal.size) this.#want(0)
+    this.#settle()
+  }
+
+  #takeQueue(): void {
+    while (this.#queue.length > 0 && this.#failure === undefined && this.#take(this.#queue[0]!)) this.#queue.shift()
+  }
+
+  /** One failed sync ends acknowledging: what the disk holds is not known any more until a start reads it. */
+  #fail(cause: Error): void {
+    this.#failure = new FanfareError(
+      'storage-failed',
+      `the disk refused a commit (${cause.message}); nothing is acknowledged until a restart has recovered`,
+      { cause },
+    )
+    const refused = [this.#flight, this.#open].flatMap((frame) => frame?.refusals ?? [])
+    this.#flight = undefined
+    this.#open = undefined
+    for (const refuse of refused) refuse(this.#failure)
+    for (const { reject } of this.#queue.splice(0)) reject(this.#failure)
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (this.#open !== undefined || this.#flight !== undefined || this.#queue.length > 0) return
+    const drained = this.#drained
+    this.#drained = undefined
+    drained?.()
+    this.#idle?.()
+    if (!this.#closing && !this.#closed && this.#failure === undefined)
+      this.#idle = this.#options.runtime.after(closingAfterMs, () => void this.#writeClosing())
+  }
+
+  /** A frame without records, that names what is synced: damage of the last frame is told from a torn tail by it. False where it needs none. */
+  #writeClosing(): boolean {
+    if (this.#closing || this.#open !== undefined || this.#flight !== undefined || this.#place + frameHeadBytes > this.#journal.size)
+      return false
+    const frame = this.#frameFor(0)
+    if (frame === undefined) return false
+    frame.time = this.#time
+    this.#flush()
+    return true
+  }
+}
+
+function newFrame(number: number, writer: FrameWriter, journal: JournalRow, place: number, seq: number): Frame {
+  return {
+    number,
+    writer,
+    journal,
+    place,
+    firstSeq: seq + 1,
+    lastSeq: seq,
+    time: 0,
+    waitingBytes: 0,
+    items: [],
+    placed: [],
+    channels: [],
+    positions: [],
+    bytesBefore: [],
+    answers: [],
+    refusals: [],
+  }
+}
+
+const asRepeat = (placed: Placed): Placed => (placed.replayed ? placed : { ...placed, replayed: true })
+
+function boundOf({ items, once, state }: AppendRequest): number {
+  let bound = 0
+  for (const item of items) {
+    bound += nameBound + (item.kind === 'delete' ? deletionBound : publicationBound(item.message as Message))
+    if (item.kind === 'publication' && item.once !== undefined) bound += onceBound(item.once, 1)
+  }
+  if (once !== undefined) bound += onceBound(once, items.length)
+  for (const { key, value } of state ?? []) bound += stateBound(key, value)
+  return bound
+}

@@ -1,0 +1,10 @@
+import { FanfareError } from '@fanfare/wire'
+
+/** The store's files are not what was synced. Says where, and what can be done. */
+export function damaged(file: string, place: number, what: string, extra: Record<string, unknown> = {}): FanfareError {
+  const way =
+    'Restore the directory from a copy, or start once with --repair, which moves what can not be read into files named "damaged-…" and goes on without it.'
+  return new FanfareError('storage-failed', `The store is damaged: ${file} at byte ${place}: ${what}. ${way}`, {
+    extra: { file, place, ...extra },
+  })
+}

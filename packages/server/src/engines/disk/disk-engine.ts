@@ -1,0 +1,270 @@
+import type { Cursor, Publication } from '@fanfare/wire'
+import { FanfareError } from '@fanfare/wire'
+import type {
+  AppendAnswer,
+  AppendRequest,
+  Commit,
+  Deletion,
+  Engine,
+  EngineOptions,
+  EngineStats,
+  EngineTraits,
+  Facts,
+  Head,
+  Page,
+  Start,
+  Verdict,
+} from '../engine.ts'
+import { type CommitLane, localCommitLane, workerCommitLane } from './commit-lane.ts'
+import { Committer, type Frame } from './committer.ts'
+import { Feed } from './feed.ts'
+import { type Files, nodeFiles } from './files.ts'
+import { kinds, padded, recordChannel, recordKind, recordLength, recordSeq, recordTime } from './format.ts'
+import { type KeeperLane, localKeeperLane, workerKeeperLane } from './keeper-lane.ts'
+import { newNonce, type OpenedStore, openStore } from './opening.ts'
+import { localReaderLane, type ReaderLane, workerReaderLane } from './reader-lane.ts'
+import { Reading } from './reading.ts'
+import { readPublication } from './record-reader.ts'
+import { SegmentList } from './segment-list.ts'
+import { TrustedClock } from './trusted-clock.ts'
+
+const MiB = 1024 * 1024
+
+export interface DiskOptions {
+  readonly directory: string
+  /** Moves what is damaged aside and goes on without it; what it held is lost, and cursors of it are told so. */
+  readonly repair?: boolean
+  /** Size of the first journal; each next one is twice as large, up to `journalMostBytes`. 1 MiB and 64 MiB. */
+  readonly journalBytes?: number
+  readonly journalMostBytes?: number
+  /** Most bytes of all files; then 507 `storage-full`. 80 % of what is free and its own together counts besides. */
+  readonly storageBytes?: number
+  /** In place of the machine's files and threads: the store then works on the event loop. For tests. */
+  readonly files?: Files
+}
+
+/** The default engine: a log of its own in a directory, synced before it answers. docs/decisions/0005-disk-format.md says how it lies there. */
+export async function openDiskEngine(options: EngineOptions & DiskOptions): Promise<Engine> {
+  const { runtime, directory, journalBytes = MiB } = options
+  const files = options.files ?? nodeFiles(directory)
+  const opened = openStore(files, {
+    rules: options.rules,
+    limits: options.limits,
+    random: (count) => runtime.random(count),
+    now: runtime.now(),
+    journalBytes,
+    repair: options.repair ?? false,
+  })
+  return Promise.resolve(new DiskEngine(options, files, opened))
+}
+
+class DiskEngine implements Engine {
+  readonly traits: EngineTraits = { name: 'disk', durable: 'synced', forks: 'told' }
+  readonly #options: EngineOptions & DiskOptions
+  readonly #store: OpenedStore
+  readonly #starts: readonly Start[]
+  readonly #mark: string
+  readonly #clock: TrustedClock
+  readonly #commits: CommitLane
+  readonly #reader: ReaderLane
+  readonly #keeper: KeeperLane
+  readonly #committer: Committer
+  readonly #reading: Reading
+  readonly #feed: Feed
+  #head: number
+  #publications = 0
+  #bytes = 0
+  #closed: Promise<void> | undefined
+
+  constructor(options: EngineOptions & DiskOptions, files: Files, store: OpenedStore) {
+    const { runtime, directory } = options
+    this.#options = options
+    this.#store = store
+    this.#starts = store.manifest.starts.map(({ id, first }) => ({ mark: store.manifest.store + id, first }))
+    this.#mark = this.#starts.at(-1)!.mark
+    this.#clock = new TrustedClock(runtime)
+    this.#head = store.head
+    const soon = (call: () => void) => runtime.soon(call)
+    const keeperData = { directory, manifest: store.manifest, storageBytes: options.storageBytes ?? Number.MAX_SAFE_INTEGER }
+    const local = options.files !== undefined
+    this.#commits = local ? localCommitLane(files, soon) : workerCommitLane(directory)
+    this.#reader = local ? localReaderLane(files, soon) : workerReaderLane(directory)
+    this.#keeper = local ? localKeeperLane(files, keeperData, soon) : workerKeeperLane(keeperData)
+    this.#reading = new Reading({
+      table: store.table,
+      index: store.index,
+      segments: new SegmentList(),
+      lane: this.#reader,
+      now: () => this.#clock.now(),
+      forgottenThrough: () => store.manifest.forgottenThrough,
+    })
+    this.#feed = new Feed({
+      runtime,
+      head: () => this.#head,
+      read: (after, through) => this.#readCommit(after, through),
+      onFailure: () => undefined,
+    })
+    this.#committer = this.#makeCommitter()
+    this.#bytes = files.list().reduce((sum, { size }) => sum + size, 0)
+  }
+
+  append(request: AppendRequest): Promise<AppendAnswer> {
+    return this.#committer.append(request)
+  }
+
+  read(channel: string, after: number, through: number): Promise<Page> {
+    return this.#reading.page(channel, after, through)
+  }
+
+  facts(channel: string): Promise<Facts> {
+    return this.#reading.facts(channel)
+  }
+
+  newest(channel: string, count: number, through: number): Promise<number> {
+    return this.#reading.newest(channel, count, through)
+  }
+
+  follow(after: number, onCommit: (commit: Commit) => void): () => void {
+    return this.#feed.follow(after, onCommit)
+  }
+
+  head(): Promise<Head> {
+    return Promise.resolve({ seq: this.#head, starts: this.#starts })
+  }
+
+  check(cursor: Cursor): Promise<Verdict> {
+    return Promise.resolve(this.#verdict(cursor))
+  }
+
+  async channels(prefix: string, after: string, limit: number): Promise<readonly string[]> {
+    const { table } = this.#store
+    const names: string[] = []
+    for (let id = 1; id < table.end; id++) {
+      const name = table.names.name(id)
+      if (name !== undefined && name > after && name.startsWith(prefix)) names.push(name)
+      if (id % 65_536 === 0) await new Promise<void>((resolve) => this.#options.runtime.soon(resolve))
+    }
+    return names.sort((a, b) => (a < b ? -1 : 1)).slice(0, limit)
+  }
+
+  async getState(key: string): Promise<Uint8Array | undefined> {
+    const entry = this.#store.state.findValue(key, this.#options.runtime.now())
+    if (entry === undefined) return undefined
+    await this.#committer.whenCommitted(entry.frame)
+    return entry.value
+  }
+
+  stats(): EngineStats {
+    return {
+      channels: this.#store.table.names.count,
+      publications: this.#publications,
+      bytes: this.#bytes,
+      idempotencyKeys: this.#store.state.onceCount,
+      waitingBytes: this.#committer.waitingBytes,
+      failed: this.#committer.failure !== undefined,
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    await this.#committer.close()
+    this.#feed.close()
+    await this.#keeper.close()
+    await this.#reader.close()
+    await this.#commits.close()
+  }
+
+  #makeCommitter(): Committer {
+    const { runtime, limits } = this.#options
+    const store = this.#store
+    return new Committer({
+      runtime,
+      limits,
+      table: store.table,
+      state: store.state,
+      lane: this.#commits,
+      mark: this.#mark,
+      start: this.#starts.length,
+      head: store.head,
+      lastTime: store.lastTime,
+      synced: store.synced,
+      current: store.current,
+      spares: store.spares,
+      now: () => runtime.now(),
+      forgottenThrough: () => store.manifest.forgottenThrough,
+      onCommit: (frame) => this.#onCommit(frame),
+      onJournal: (row, before) => store.index.begin(row.number, before),
+      wantJournal: (bytes) => void this.#makeJournal(bytes),
+    })
+  }
+
+  async #makeJournal(bytes: number): Promise<void> {
+    const size = Math.max(bytes, Math.min(this.#store.current.row.size * 2, this.#options.journalMostBytes ?? 64 * MiB))
+    try {
+      const { row } = await this.#keeper.ask({
+        kind: 'journal',
+        size: Math.ceil(size / MiB) * MiB,
+        nonce: newNonce((count) => this.#options.runtime.random(count)),
+      })
+      this.#committer.addJournal(row)
+    } catch (error) {
+      this.#committer.refuseJournal(
+        error instanceof FanfareError
+          ? error
+          : new FanfareError('storage-full', `no room for a journal: ${(error as Error).message}`, { cause: error }),
+      )
+    }
+  }
+
+  #onCommit(frame: Frame): void {
+    const { table, index } = this.#store
+    for (const [n, item] of frame.items.entries()) {
+      const { seq, time, offset } = frame.placed[n]!
+      const channel = frame.channels[n]!
+      const place = frame.place + frame.positions[n]!
+      const before = frame.bytesBefore[n]!
+      if (item.kind === 'publication') {
+        index.addPublication(seq, place, table.lastSeq.get(channel), offset)
+        table.applyPublication(channel, offset, seq, time, before, item.message.data.length)
+      } else {
+        index.addDeletion(seq, place)
+        table.applyDeletion(channel, before, seq, time, { offset: table.trimmedOffset.get(channel), seq: table.trimmedSeq.get(channel) })
+      }
+    }
+    this.#head = frame.lastSeq
+    this.#feed.tell(frame, this.#mark)
+  }
+
+  #verdict({ mark, seq }: Cursor): Verdict {
+    if (mark.slice(0, 8) !== this.#store.manifest.store) return { kind: 'new-log' }
+    const start = this.#starts.findIndex((row) => row.mark === mark)
+    if (start < 0) return { kind: 'diverged', common: null }
+    const next = this.#starts[start + 1]
+    const last = next === undefined ? this.#committer.assigned : next.first - 1
+    return seq <= last ? { kind: 'same' } : { kind: 'diverged', common: last }
+  }
+
+  #markAt(seq: number): Start {
+    return this.#starts.findLast(({ first }) => first <= seq) ?? this.#starts[0]!
+  }
+
+  async #readCommit(after: number, through: number): Promise<Commit> {
+    const { mark } = this.#markAt(after + 1)
+    const next = this.#starts.find(({ first }) => first > after + 1)
+    const block = await this.#reading.entries(after, Math.min(through, (next?.first ?? Infinity) - 1))
+    const publications: Publication[] = []
+    const deletions: Deletion[] = []
+    let last = after
+    for (let at = 0; at < block.bytes.length; at += padded(recordLength(block, at))) {
+      const channel = this.#store.table.names.name(recordChannel(block, at)) ?? ''
+      last = recordSeq(block, at)
+      if (recordKind(block, at) === kinds.deletion) deletions.push({ channel, seq: last, time: recordTime(block, at) })
+      else publications.push(readPublication(block, at, channel))
+    }
+    return { from: after, through: last, mark, publications, deletions }
+  }
+}

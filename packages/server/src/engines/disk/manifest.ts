@@ -1,0 +1,100 @@
+import { Buffer } from 'node:buffer'
+import { crc32 } from 'node:zlib'
+import { damaged } from './damage.ts'
+import { type Files, withFile } from './files.ts'
+
+/**
+ * The one truth about which files belong to the store. A file that it does not name is left over from a crash and is deleted; one that it
+ * names and that is missing is damage.
+ */
+export interface Manifest {
+  readonly version: 1
+  /** 8 characters of base64url. */
+  readonly store: string
+  readonly starts: readonly StartRow[]
+  /** By seq, oldest first, without holes between them. */
+  readonly segments: readonly SegmentRow[]
+  /** Not sealed yet, oldest first; those behind the last frame are ready for use. */
+  readonly journals: readonly JournalRow[]
+  readonly names: { readonly number: number; readonly length: number }
+  /** No place up to this one can be told for a channel that is not known. */
+  readonly forgottenThrough: number
+  readonly nextNumber: number
+}
+
+export interface StartRow {
+  /** 8 characters of base64url. */
+  readonly id: string
+  readonly first: number
+}
+
+export interface JournalRow {
+  readonly number: number
+  readonly generation: number
+  readonly nonce: number
+  readonly size: number
+}
+
+export interface SegmentRow {
+  readonly number: number
+  readonly firstSeq: number
+  readonly lastSeq: number
+  /** Of the file. */
+  readonly length: number
+  /** Of the footer's trailer. */
+  readonly crc: number
+  readonly rows: number
+  readonly records: number
+}
+
+export const manifestName = 'manifest'
+const temporaryName = 'manifest.new'
+
+export const journalName = (number: number): string => `journal-${number}`
+export const segmentName = (number: number): string => `segment-${number}`
+export const namesName = (number: number): string => `names-${number}`
+
+/** The manifest, or undefined where the directory has none yet. */
+export function readManifest(files: Files): Manifest | undefined {
+  if (!files.list().some(({ name }) => name === manifestName)) return undefined
+  const bytes = withFile(files, manifestName, (file) => {
+    const all = new Uint8Array(file.size())
+    file.read(all, 0)
+    return all
+  })
+  const text = Buffer.from(bytes).toString('utf8')
+  const line = text.indexOf('\n')
+  const body = text.slice(0, line)
+  if (line < 0 || text.slice(line + 1) !== `${crc32(body).toString(16)}\n`)
+    throw damaged(manifestName, 0, 'it lists all files of the store, so nothing can be read without it')
+  const manifest = JSON.parse(body) as Manifest
+  if (manifest.version !== 1) throw damaged(manifestName, 0, `it has version ${String(manifest.version)}, written by a newer Fanfare`)
+  return manifest
+}
+
+/** Puts a new manifest in place of the old one: after a crash there is either the one or the other. */
+export function replaceManifest(files: Files, manifest: Manifest): void {
+  const body = JSON.stringify(manifest)
+  const bytes = Buffer.from(`${body}\n${crc32(body).toString(16)}\n`)
+  // A left-over of a crash may be longer than what is written now.
+  if (files.list().some(({ name }) => name === temporaryName)) files.remove(temporaryName)
+  withFile(files, temporaryName, (file) => {
+    file.write(bytes, 0)
+    file.sync()
+  })
+  files.rename(temporaryName, manifestName)
+  files.syncNames()
+}
+
+/** Removes what a crash left over: every file of the store's own shape that the manifest does not name. */
+export function removeStrays(files: Files, manifest: Manifest | undefined): void {
+  const named = new Set<string>([manifestName])
+  if (manifest !== undefined) {
+    for (const { number } of manifest.journals) named.add(journalName(number))
+    for (const { number } of manifest.segments) named.add(segmentName(number))
+    named.add(namesName(manifest.names.number))
+  }
+  for (const { name } of files.list()) {
+    if (!named.has(name) && /^(?:journal-\d+|segment-\d+|names-\d+|manifest\.new)$/.test(name)) files.remove(name)
+  }
+}

@@ -1,0 +1,28 @@
+import type { Files } from './files.ts'
+import { type Lane, localLane, workerLane } from './lane.ts'
+import { type PageAnswer, type PageJob, PageReader } from './page-reader.ts'
+
+export type ReaderQuestion = { readonly kind: 'page'; readonly job: PageJob } | { readonly kind: 'release'; readonly file: string }
+export type ReaderLane = Lane<ReaderQuestion, PageAnswer | undefined>
+
+export function handleRead(reader: PageReader, question: ReaderQuestion): PageAnswer | undefined {
+  switch (question.kind) {
+    case 'page':
+      return reader.read(question.job)
+    case 'release':
+      return void reader.release(question.file)
+    default:
+      return question satisfies never
+  }
+}
+
+export const workerReaderLane = (directory: string): ReaderLane => workerLane('reader-worker', { directory })
+
+export function localReaderLane(files: Files, soon: (call: () => void) => void): ReaderLane {
+  const reader = new PageReader(files)
+  return localLane(
+    (question: ReaderQuestion) => handleRead(reader, question),
+    soon,
+    () => reader.close(),
+  )
+}
