@@ -188,25 +188,22 @@ function skipName(bytes: Uint8Array, start: number): number {
   return bytes[at] === colon ? at + 1 : fault(at, syntax)
 }
 
+// 1 for the bytes that stand for themselves in a string: one look-up each is what long strings cost.
+const plain = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= space && byte < 0x80 && byte !== quote && byte !== backslash ? 1 : 0))
+
 function skipString(bytes: Uint8Array, start: number): number {
+  const length = bytes.length
   let at = start + 1
-  while (at < bytes.length) {
+  for (;;) {
+    while (at < length && plain[bytes[at] ?? 0] === 1) at++
+    if (at >= length) return fault(length, syntax)
     const byte = bytes[at] ?? 0
     if (byte === quote) return at + 1
-    if (byte === backslash) {
-      const step = escapeLength(bytes, at)
-      if (step === 0) return fault(at, syntax)
-      at += step
-    } else if (byte < 0x80) {
-      if (byte < space) return fault(at, syntax)
-      at++
-    } else {
-      const step = utf8SequenceLength(bytes, at)
-      if (step === 0) return fault(at, encoding)
-      at += step
-    }
+    if (byte < space) return fault(at, syntax)
+    const step = byte === backslash ? escapeLength(bytes, at) : utf8SequenceLength(bytes, at)
+    if (step === 0) return fault(at, byte === backslash ? syntax : encoding)
+    at += step
   }
-  return fault(at, syntax)
 }
 
 function escapeLength(bytes: Uint8Array, at: number): number {
