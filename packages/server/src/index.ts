@@ -1,1 +1,7 @@
+export { createServer } from './create-server.ts'
+export type { FanfareServer, PublishFields } from './create-server.ts'
+export type { Log, RuleOptions, ServerOptions } from './options.ts'
 export type * from './engines/engine.ts'
+export type { FanfareNode, Published, PublishOptions } from './core/node-contract.ts'
+export type { TransportName } from './transports/names.ts'
+export { transportNames } from './transports/names.ts'

@@ -1,0 +1,129 @@
+import {
+  errorJson,
+  FanfareError,
+  isProblem,
+  messageFromItem,
+  orThrow,
+  parseMediaType,
+  problemOf,
+  publishedJson,
+  scanArray,
+  scanObject,
+} from '@fanfare/wire'
+import type { MessageItem, Problem } from '@fanfare/wire'
+import type { Published } from '../core/node-contract.ts'
+import { readBody } from './body.ts'
+import type { Exchange } from './exchange.ts'
+import { answerJson, knownError, refuse, track } from './exchange.ts'
+import { idempotencyKey, refuseEncodings } from './publish.ts'
+import { flagOf } from './receive.ts'
+import { onlyValue, parseQuery } from './target.ts'
+
+type Item = MessageItem | Problem
+
+/** `POST /publish`: a JSON array or NDJSON of publications (CONTRACT section 2). */
+export function publishBatch(exchange: Exchange): void {
+  const { site, req, res, target } = exchange
+  const atomic = flagOf('atomic', orThrow(onlyValue(orThrow(parseQuery(target.query)), 'atomic')))
+  const key = idempotencyKey(req.headers)
+  refuseEncodings(req.headers)
+  const layout = layoutOf(req.headers['content-type'])
+  const limits = site.settings.limits
+  readBody(req, res, site.ground.wheel, { mostBytes: limits.batchBytes, tooLarge: 'body-too-large', bodyMs: limits.bodyMs }, (body) => {
+    if (body instanceof FanfareError) return refuse(exchange, body)
+    const items = parseItems(body, layout, limits.batchItems)
+    if (isProblem(items)) return refuse(exchange, new FanfareError(items.code, items.problem))
+    if (atomic) publishAll(exchange, items, key)
+    else publishEach(exchange, items, key)
+  })
+}
+
+function publishAll(exchange: Exchange, items: readonly Item[], key: string | undefined): void {
+  const bad = items.findIndex(isProblem)
+  const problem = items[bad]
+  if (problem !== undefined && isProblem(problem))
+    return refuse(exchange, new FanfareError(problem.code, problem.problem, { extra: { index: bad } }))
+  if (items.length === 0) return answerJson(exchange, 200, '[]')
+  track(
+    exchange.site,
+    exchange.site.node.publishAtomic(
+      items.filter((item): item is MessageItem => !isProblem(item)),
+      { key },
+    ),
+    (published) => answerAll(exchange, published),
+    (error) => refuse(exchange, error),
+  )
+}
+
+function publishEach(exchange: Exchange, items: readonly Item[], key: string | undefined): void {
+  const good = items.filter((item): item is MessageItem => !isProblem(item))
+  if (good.length === 0) return answerAll(exchange, items.map(errorOf))
+  track(
+    exchange.site,
+    exchange.site.node.publishEach(good, { key }),
+    (results) => {
+      let next = 0
+      answerAll(
+        exchange,
+        items.map((item) => (isProblem(item) ? errorOf(item) : (results[next++] ?? errorOf(lost)))),
+      )
+    },
+    (error) => refuse(exchange, error),
+  )
+}
+
+const lost = problemOf('internal', 'the item was not answered')
+
+function errorOf(item: Item): Error {
+  return isProblem(item) ? new FanfareError(item.code, item.problem) : new FanfareError('internal', 'the item was not answered')
+}
+
+function answerAll(exchange: Exchange, results: readonly (Published | Error)[]): void {
+  const replayed = results.some((result) => !(result instanceof Error) && result.replayed)
+  answerJson(exchange, 200, `[${results.map(resultJson).join(',')}]`, replayed ? ['Idempotent-Replayed', 'true'] : undefined)
+}
+
+function resultJson(result: Published | Error): string {
+  if (!(result instanceof Error)) return publishedJson(result)
+  const { code, message } = knownError(result)
+  return `{"error":${errorJson(code, message)}}`
+}
+
+type Layout = 'array' | 'lines' | 'either'
+
+function layoutOf(contentType: string | undefined): Layout {
+  if (contentType === undefined || contentType === '') return 'either'
+  const { essence } = orThrow(parseMediaType(contentType))
+  if (essence === 'application/x-ndjson' || essence === 'application/ndjson' || essence === 'application/jsonl') return 'lines'
+  if (essence === 'application/json') return 'array'
+  // What curl -d and fetch say by themselves.
+  if (essence === 'application/x-www-form-urlencoded' || essence === 'text/plain') return 'either'
+  throw new FanfareError('media-type-unsupported', 'a batch is application/json (an array) or application/x-ndjson')
+}
+
+const bracket = 0x5b
+const lineFeed = 0x0a
+
+function parseItems(body: Uint8Array, layout: Layout, most: number): readonly Item[] | Problem {
+  const first = body.find((byte) => byte > 0x20)
+  if (layout === 'array' || (layout === 'either' && first === bracket)) {
+    const elements = scanArray(body, most)
+    return isProblem(elements) ? elements : elements.map(itemOf)
+  }
+  const items: Item[] = []
+  for (let from = 0; from < body.length;) {
+    const feed = body.indexOf(lineFeed, from)
+    const end = feed < 0 ? body.length : feed
+    const line = body.subarray(from, end)
+    from = end + 1
+    if (!line.some((byte) => byte > 0x20)) continue
+    if (items.length === most) return problemOf('body-too-large', `a batch has at most ${most} items`)
+    items.push(itemOf(line))
+  }
+  return items
+}
+
+function itemOf(slice: Uint8Array): Item {
+  const members = scanObject(slice)
+  return isProblem(members) ? members : messageFromItem(members)
+}

@@ -1,0 +1,101 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { FanfareError } from '@fanfare/wire'
+import type { Site } from './site.ts'
+import type { Target } from './target.ts'
+
+/** One request that passed the guard, and its answer. */
+export interface Exchange {
+  readonly site: Site
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly target: Target
+  /** Header fields that every answer to this request bears. */
+  readonly headers: readonly string[]
+}
+
+/** An answer with JSON; `fields` are more header fields. */
+export function answerJson(exchange: Exchange, status: number, json: string, fields: readonly string[] = noFields): void {
+  const { res, headers } = exchange
+  if (res.headersSent || res.destroyed) return
+  const length = String(Buffer.byteLength(json))
+  res.writeHead(status, [...headers, 'Content-Type', 'application/json', 'Content-Length', length, ...noStore, ...fields])
+  res.end(json)
+}
+
+/** A problem document (RFC 9457). Anything that is no FanfareError is told as `internal`, and logged. */
+export function refuse(exchange: Exchange, error: unknown, fields: readonly string[] = noFields): void {
+  const { req, res, headers, site } = exchange
+  const known = knownError(error)
+  if (known.status === 500) site.settings.log.error({ error: messageOf(error) }, 'a request failed')
+  if (res.headersSent || res.destroyed) return
+  const json = problemJson(known)
+  const length = String(Buffer.byteLength(json))
+  const head = [
+    ...headers,
+    'Content-Type',
+    'application/problem+json',
+    'Content-Length',
+    length,
+    ...noStore,
+    ...retryAfter(known),
+    ...fields,
+  ]
+  const unread = unreadBody(req)
+  if (unread === 'none') return void res.writeHead(known.status, head).end(json)
+  res.writeHead(known.status, [...head, 'Connection', 'close'])
+  if (unread === 'withheld') return void res.end(json)
+  // A socket that is closed while data arrives is reset, and the client may never see the answer: what comes is dropped for a while.
+  res.write(json)
+  req.resume()
+  const timer = site.ground.wheel.timer({ onTime: () => res.end() })
+  timer.start(lingerMs)
+  req.once('close', () => {
+    timer.stop()
+    res.end()
+  })
+  req.once('end', () => res.end())
+}
+
+const lingerMs = 2000
+/** So much is read to the end, and the connection stays. */
+const smallBodyBytes = 64 * 1024
+
+/** Is there more of the body to come? `withheld`: the client waits for `100 Continue` and will not send it. */
+function unreadBody(req: IncomingMessage): 'none' | 'coming' | 'withheld' {
+  if (req.complete) return 'none'
+  const { 'content-length': declared, 'transfer-encoding': coding, expect } = req.headers
+  if (expect !== undefined) return 'withheld'
+  if (coding === undefined && (declared === undefined || Number(declared) === 0)) return 'none'
+  return coding === undefined && Number(declared) <= smallBodyBytes ? 'none' : 'coming'
+}
+
+function retryAfter(error: FanfareError): readonly string[] {
+  return error.retry && (error.status === 503 || error.status === 429) ? ['Retry-After', '1'] : noFields
+}
+
+export function problemJson(error: FanfareError): string {
+  const { status, title, code, extra } = error
+  return JSON.stringify({ status, title, detail: error.message, code, ...extra })
+}
+
+export function knownError(error: unknown): FanfareError {
+  return error instanceof FanfareError ? error : new FanfareError('internal', 'the server could not answer', { cause: error })
+}
+
+/** Counts an answer that takes time, so that a clean end waits for it. */
+export function track<T>(site: Site, work: Promise<T>, answer: (value: T) => void, failed: (error: unknown) => void): void {
+  const { state } = site
+  state.underWay++
+  const done = (): void => {
+    if (--state.underWay === 0) state.onQuiet?.()
+  }
+  work.then(answer).catch(failed).finally(done)
+}
+
+const noFields: readonly string[] = []
+const noStore = ['Cache-Control', 'no-store']
+
+function messageOf(error: unknown): string {
+  const cause = error instanceof FanfareError ? error.cause : error
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
+}

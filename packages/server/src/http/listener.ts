@@ -1,0 +1,62 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { FanfareError } from '@fanfare/wire'
+import { streamingSockets } from '../transports/sse.ts'
+import { answer } from './entry.ts'
+import type { Site } from './site.ts'
+import { refuseUpgrade, upgrade } from './upgrade.ts'
+
+/** How often node looks for requests that are late. */
+const checkMs = 500
+/** Longer than the idle time of common proxies, so that they close first and no request crosses our FIN. */
+const keepAliveMs = 75_000
+const probeAfterMs = 60_000
+
+/** A server of our own, with strict bounds. The body's time is kept by who reads it. */
+export function createHttpServer(site: Site): Server {
+  const { headersMs, bodyMs, headersBytes } = site.settings.limits
+  const server = createServer({
+    headersTimeout: headersMs,
+    requestTimeout: headersMs + bodyMs + checkMs,
+    connectionsCheckingInterval: checkMs,
+    keepAliveTimeout: keepAliveMs,
+    maxHeaderSize: headersBytes,
+    keepAlive: true,
+    keepAliveInitialDelay: probeAfterMs,
+    noDelay: true,
+    insecureHTTPParser: false,
+    // The guard says it, with a problem document.
+    requireHostHeader: false,
+  })
+  const stop = listenOn(server, site)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBytes(error, socket))
+  server.once('close', stop)
+  return server
+}
+
+/** Answers the requests and upgrades of a server. Returns what ends it. */
+export function listenOn(server: Server, site: Site): () => void {
+  const onRequest = (req: IncomingMessage, res: ServerResponse): void => answer(site, req, res)
+  const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => upgrade(site, req, socket, head)
+  server.on('request', onRequest)
+  server.on('checkContinue', onRequest)
+  server.on('upgrade', onUpgrade)
+  return () => {
+    server.off('request', onRequest)
+    server.off('checkContinue', onRequest)
+    server.off('upgrade', onUpgrade)
+  }
+}
+
+/** What was no HTTP, or came too late. */
+function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || streamingSockets.has(socket)) return void socket.destroy()
+  refuseUpgrade(socket, problemOf(error.code))
+}
+
+function problemOf(code: string | undefined): FanfareError {
+  if (code === 'HPE_HEADER_OVERFLOW') return new FanfareError('headers-too-large', 'the header fields are too large')
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new FanfareError('request-timeout', 'the request did not arrive in time')
+  return new FanfareError('request-malformed', 'this is no HTTP/1.1')
+}

@@ -1,0 +1,195 @@
+import type { IncomingMessage } from 'node:http'
+import {
+  assertChannel,
+  FanfareError,
+  isJsonNull,
+  isProblem,
+  jsonString,
+  limits as wireLimits,
+  orThrow,
+  parseLimit,
+  parseMediaType,
+  parseOnGap,
+  parseSince,
+  parseWaitMs,
+  preferredWaitMs,
+  scanArray,
+  scanObject,
+  sinceOf,
+} from '@fanfare/wire'
+import type { JsonSlice, Since } from '@fanfare/wire'
+import { chooseTransport } from '../transports/negotiate.ts'
+import { refuseSse } from '../transports/sse.ts'
+import type { Question, Transport } from '../transports/transport.ts'
+import { readBody } from './body.ts'
+import { channelOf } from './channel-name.ts'
+import type { Exchange } from './exchange.ts'
+import { knownError, refuse } from './exchange.ts'
+import { refuseEncodings } from './publish.ts'
+import type { Site } from './site.ts'
+import type { Query, Target } from './target.ts'
+import { onlyValue, parseQuery } from './target.ts'
+
+type Channels = Question['channels']
+
+/** `GET /channels/{channel}` */
+export function receiveOne(exchange: Exchange): void {
+  receive(exchange, [{ channel: channelOf(exchange.target) }])
+}
+
+/** `GET /subscribe?channel=a&channel=b` */
+export function receiveSeveral(exchange: Exchange): void {
+  receive(exchange, channelsOfQuery(exchange.site, exchange.target))
+}
+
+/** `POST /subscribe` with a JSON body. */
+export function receivePosted(exchange: Exchange): void {
+  const { site, req, res } = exchange
+  refuseEncodings(req.headers)
+  const type = req.headers['content-type']
+  const media = type === undefined || type === '' ? undefined : orThrow(parseMediaType(type))
+  if (media !== undefined && !/^(?:application\/json|text\/plain|.*\+json)$/.test(media.essence))
+    throw new FanfareError('media-type-unsupported', 'a subscription is JSON')
+  const bodyLimits = { mostBytes: subscriptionBytes, tooLarge: 'body-too-large' as const, bodyMs: site.settings.limits.bodyMs }
+  readBody(req, res, site.ground.wheel, bodyLimits, (body) => {
+    if (body instanceof FanfareError) return refuse(exchange, body)
+    try {
+      const asked = parseSubscription(body, site)
+      receive(exchange, asked.channels, asked.since)
+    } catch (error) {
+      refuse(exchange, error)
+    }
+  })
+}
+
+/** 64 channels with names, escapes and cursors. */
+const subscriptionBytes = 256 * 1024
+
+function receive(exchange: Exchange, channels: Channels, since?: Since): void {
+  const { site, req, res, headers } = exchange
+  const { question, transport } = askedOf(site, req, exchange.target, channels, { upgrade: false, since })
+  const refuseAs = (error: unknown): void => {
+    const { status } = knownError(error)
+    if (transport.name === 'sse' && (status === 503 || status === 429)) refuseSse(res, headers, retryMs(site))
+    else refuse(exchange, error)
+  }
+  if (site.state.draining) return refuseAs(new FanfareError('draining', 'the server goes down; come again'))
+  transport.receive?.({ req, res, question, headers, refuse: refuseAs })
+}
+
+/** When to come again, spread so that not all come at once. */
+export function retryMs(site: Site): number {
+  const [byte = 0] = site.random(1)
+  return 1000 + byte * 16
+}
+
+export function channelsOfQuery(site: Site, target: Target): Channels {
+  const query = orThrow(parseQuery(target.query))
+  const names = [...new Set(query.get('channel') ?? [])]
+  if (names.length === 0) throw new FanfareError('parameter-invalid', 'name at least one channel: ?channel=a&channel=b')
+  return checkedChannels(
+    site,
+    names.map((channel) => ({ channel })),
+  )
+}
+
+export interface Asked {
+  readonly question: Question
+  readonly transport: Transport
+}
+
+/** Parameters and header fields of a receiver, checked; and the transport that they ask for. */
+export function askedOf(
+  site: Site,
+  req: IncomingMessage,
+  target: Target,
+  channels: Channels,
+  more: { upgrade: boolean; since?: Since | undefined },
+): Asked {
+  const query = orThrow(parseQuery(target.query))
+  const only = (name: string): string | undefined => orThrow(onlyValue(query, name))
+  const wait = only('wait')
+  const waitMs = wait === undefined ? undefined : orThrow(parseWaitMs(wait))
+  const preferred = waitMs === undefined ? preferredWaitMs(preferOf(req)) : undefined
+  const wishedMs = waitMs ?? preferred
+  const transport = transportOf(site, query, req, more.upgrade, wishedMs !== undefined && wishedMs > 0)
+  const lastEventId = req.headers['last-event-id']
+  const resumed = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined
+  const asked = orThrow(parseSince({ lastEventId: resumed, since: only('since'), last: only('last') }))
+  const limit = only('limit')
+  const envelope = flagOf('envelope', only('envelope')) || channels.length > 1
+  const since = asked ?? more.since ?? { at: 'latest' }
+  const question: Question = {
+    channels,
+    since,
+    envelope,
+    waitMs: wishedMs,
+    preferred: preferred !== undefined,
+    onGap: orThrow(parseOnGap(only('onGap'))),
+    limit: Math.min(limit === undefined ? wireLimits.pollPublications : orThrow(parseLimit(limit)), site.settings.limits.pollPublications),
+    shareable: req.method === 'GET' && resumed === undefined && channels.every(({ channel }) => site.ruleOf(channel).public),
+  }
+  return { question, transport }
+}
+
+function preferOf(req: IncomingMessage): string | undefined {
+  const { prefer } = req.headers
+  return Array.isArray(prefer) ? prefer.join(', ') : prefer
+}
+
+function transportOf(site: Site, query: Query, req: IncomingMessage, upgrade: boolean, waits: boolean): Transport {
+  const callback = orThrow(onlyValue(query, 'callback'))
+  if (callback !== undefined && !/^[A-Za-z_$][\w$.]{0,63}$/.test(callback))
+    throw new FanfareError('parameter-invalid', 'callback is a name of JavaScript')
+  const name = orThrow(chooseTransport({ named: orThrow(onlyValue(query, 'transport')), upgrade, accept: req.headers.accept, waits }))
+  if (!site.settings.transports.has(name)) throw new FanfareError('transport-disabled', `${name} is switched off here`)
+  const transport = site.transports.get(name)
+  if (transport === undefined) throw new FanfareError('not-available', `${name} is not built yet`)
+  return transport
+}
+
+export function flagOf(name: string, value: string | undefined): boolean {
+  if (value === undefined || value === '0' || value === 'false') return false
+  if (value === '' || value === '1' || value === 'true') return true
+  throw new FanfareError('parameter-invalid', `${name} is 1 or 0`)
+}
+
+interface Subscription {
+  readonly channels: Channels
+  readonly since: Since | undefined
+}
+
+function parseSubscription(body: Uint8Array, site: Site): Subscription {
+  const members = orThrow(scanObject(body))
+  const list = members.get('channels')
+  if (list === undefined) throw new FanfareError('parameter-invalid', 'channels is missing')
+  const elements = scanArray(list, site.settings.limits.channelsPerResponse + 1)
+  if (isProblem(elements))
+    throw new FanfareError('parameter-invalid', `channels is an array of at most ${site.settings.limits.channelsPerResponse} channels`)
+  if (elements.length === 0) throw new FanfareError('parameter-invalid', 'channels names at least one channel')
+  return { channels: checkedChannels(site, elements.map(subscribedChannel)), since: orThrow(sinceOf(members)) }
+}
+
+function subscribedChannel(element: JsonSlice): Channels[number] {
+  const name = jsonString(element)
+  if (name !== undefined) return { channel: name }
+  const members = scanObject(element)
+  if (isProblem(members)) throw new FanfareError('parameter-invalid', 'a channel is a string, or an object with channel and since')
+  const slice = members.get('channel')
+  const channel = slice === undefined || isJsonNull(slice) ? undefined : jsonString(slice)
+  if (channel === undefined) throw new FanfareError('channel-name-invalid', 'channel is a string')
+  const since = orThrow(sinceOf(members))
+  return since === undefined ? { channel } : { channel, since }
+}
+
+function checkedChannels(site: Site, channels: Channels): Channels {
+  const most = site.settings.limits.channelsPerResponse
+  if (channels.length > most) throw new FanfareError('parameter-invalid', `a response has at most ${most} channels`)
+  const seen = new Set<string>()
+  for (const { channel } of channels) {
+    assertChannel(channel)
+    if (seen.has(channel)) throw new FanfareError('parameter-invalid', `${channel} is named more than once`)
+    seen.add(channel)
+  }
+  return channels
+}

@@ -1,0 +1,63 @@
+import { FanfareError } from '@fanfare/wire'
+import { publishBatch } from './batch.ts'
+import { channelPrefix } from './channel-name.ts'
+import { head, remove } from './channel.ts'
+import type { Exchange } from './exchange.ts'
+import { refuse } from './exchange.ts'
+import { publish } from './publish.ts'
+import { receiveOne, receivePosted, receiveSeveral } from './receive.ts'
+import { alive, description, metricsPage, presence, ready } from './service.ts'
+
+type Handler = (exchange: Exchange) => void
+type Route = ReadonlyMap<string, Handler>
+
+function route(handlers: Readonly<Record<string, Handler>>): Route {
+  return new Map(Object.entries(handlers))
+}
+
+function upgradeOnly(exchange: Exchange): void {
+  refuse(exchange, new FanfareError('upgrade-required', 'this address wants a request with Upgrade: websocket'), [
+    'Upgrade',
+    'websocket',
+    'Connection',
+    'Upgrade',
+  ])
+}
+
+const exact: ReadonlyMap<string, Route> = new Map([
+  ['/subscribe', route({ GET: receiveSeveral, POST: receivePosted })],
+  ['/publish', route({ POST: publishBatch })],
+  ['/connect', route({ GET: upgradeOnly })],
+  ['/healthz', route({ GET: alive, HEAD: alive })],
+  ['/readyz', route({ GET: ready, HEAD: ready })],
+  ['/metrics', route({ GET: metricsPage, HEAD: metricsPage })],
+  ['/openapi.json', route({ GET: description, HEAD: description })],
+])
+const channelRoute = route({ POST: publish, GET: receiveOne, HEAD: head, DELETE: remove })
+const presenceRoute = route({ GET: presence })
+
+/** Finds the handler of an address and a method, and answers what it throws. */
+export function dispatch(exchange: Exchange): void {
+  const { req, target } = exchange
+  try {
+    const found = routeOf(target.path)
+    if (found === undefined) throw new FanfareError('address-unknown', 'the addresses are in /openapi.json')
+    const handler = found.get(req.method ?? '')
+    if (handler !== undefined) return handler(exchange)
+    const allow = [...found.keys(), 'OPTIONS'].join(', ')
+    if (req.method === 'OPTIONS') return answerOptions(exchange, ['Allow', allow])
+    refuse(exchange, new FanfareError('method-not-allowed', `this address answers to ${allow}`), ['Allow', allow])
+  } catch (error) {
+    refuse(exchange, error)
+  }
+}
+
+export function answerOptions(exchange: Exchange, fields: readonly string[]): void {
+  exchange.res.writeHead(204, [...exchange.headers, ...fields])
+  exchange.res.end()
+}
+
+function routeOf(path: string): Route | undefined {
+  if (path.startsWith(channelPrefix)) return channelRoute
+  return exact.get(path) ?? (path.startsWith('/presence/') ? presenceRoute : undefined)
+}

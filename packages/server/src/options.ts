@@ -1,0 +1,131 @@
+import { defaultRule, limits as defaultLimits, patternProblem } from '@fanfare/wire'
+import type { Keep, LimitName, Limits, Rule } from '@fanfare/wire'
+import type { Engine, EngineOptions } from './engines/engine.ts'
+import { defaultTransports, isTransportName, transportNames } from './transports/names.ts'
+import type { TransportName } from './transports/names.ts'
+
+/** Options of `createServer`; all have defaults. What is wrong with them is thrown as a TypeError that names the option. */
+export interface ServerOptions {
+  /** Address to listen on: `host:port`, `[v6]:port` or a port. Default `127.0.0.1:8000`; port 0 takes a free one. Not used when attached. */
+  readonly listen?: string | number
+  /** `disk` (default), `memory`, or what opens an engine of your own. */
+  readonly engine?: 'disk' | 'memory' | ((options: EngineOptions) => Promise<Engine>)
+  /** Directory of the disk engine, made where it is missing. Default `./fanfare-data`. */
+  readonly data?: string
+  /** Transports to switch on. Default: all but `iframe` and `jsonp`. */
+  readonly transports?: 'all' | readonly TransportName[]
+  /** Origins of pages that may use the server, such as `https://app.example.com`. */
+  readonly origins?: readonly string[]
+  /** Hosts that the server answers for, such as `push.example.com`; with a port where it is not the scheme's own. */
+  readonly hosts?: readonly string[]
+  /** What is kept of which channels; the first whose pattern matches counts. */
+  readonly rules?: readonly RuleOptions[]
+  readonly limits?: Partial<Limits>
+  /** Allows to listen on addresses that others can reach although nobody is authenticated. Default false. */
+  readonly insecure?: boolean
+  /** Compress WebSocket messages for clients that offer it. Default false. */
+  readonly compression?: boolean
+  readonly log?: Log
+}
+
+/** A rule with what it leaves out. */
+export interface RuleOptions {
+  readonly match: string
+  readonly keep?: Partial<Keep>
+  readonly payloadBytes?: number
+  readonly public?: boolean
+}
+
+/** Where the server says what happens to it; `pino()` fits. Nothing is logged by default. */
+export interface Log {
+  info(fields: Record<string, unknown>, message: string): void
+  warn(fields: Record<string, unknown>, message: string): void
+  error(fields: Record<string, unknown>, message: string): void
+}
+
+/** Options with every default in place. */
+export interface Settings {
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly engine: 'disk' | 'memory' | ((options: EngineOptions) => Promise<Engine>)
+  readonly data: string
+  readonly transports: ReadonlySet<TransportName>
+  readonly origins: readonly string[] | undefined
+  readonly hosts: readonly string[] | undefined
+  readonly rules: readonly Rule[]
+  readonly limits: Limits
+  readonly insecure: boolean
+  readonly compression: boolean
+  readonly log: Log
+}
+
+const silent: Log = { info() {}, warn() {}, error() {} }
+
+export function settingsOf(options: ServerOptions): Settings {
+  return {
+    listen: listenOf(options.listen ?? '127.0.0.1:8000'),
+    engine: options.engine ?? 'disk',
+    data: options.data ?? './fanfare-data',
+    transports: transportsOf(options.transports),
+    origins: options.origins?.map(originOf),
+    hosts: options.hosts?.map((host) => host.toLowerCase()),
+    rules: rulesOf(options.rules ?? []),
+    limits: limitsOf(options.limits ?? {}),
+    insecure: options.insecure ?? false,
+    compression: options.compression ?? false,
+    log: options.log ?? silent,
+  }
+}
+
+/** Loopback addresses: only programs of this machine reach them. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^(?:::ffff:)?127(?:\.[0-9]{1,3}){3}$/.test(host)
+}
+
+function listenOf(listen: string | number): Settings['listen'] {
+  const found = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):)?([0-9]{1,5})$/.exec(String(listen))
+  const port = Number(found?.[3])
+  if (found === null || port > 65_535) throw new TypeError(`listen is host:port, not ${JSON.stringify(listen)}`)
+  return { host: found[1] ?? found[2] ?? '127.0.0.1', port }
+}
+
+function transportsOf(transports: ServerOptions['transports']): ReadonlySet<TransportName> {
+  if (transports === undefined) return new Set(defaultTransports)
+  if (transports === 'all') return new Set(transportNames)
+  for (const name of transports) {
+    if (!isTransportName(name))
+      throw new TypeError(`transports: there is no ${JSON.stringify(name)}; there are ${transportNames.join(', ')}`)
+  }
+  return new Set(transports)
+}
+
+/** An origin as browsers write it: scheme and host in lower case, without the scheme's own port. */
+function originOf(origin: string): string {
+  const url = URL.canParse(origin) ? new URL(origin) : undefined
+  if (url === undefined || url.origin === 'null' || url.href !== `${url.origin}/`) {
+    throw new TypeError(`origins: ${JSON.stringify(origin)} is no origin such as https://app.example.com`)
+  }
+  return url.origin
+}
+
+function rulesOf(rules: readonly RuleOptions[]): readonly Rule[] {
+  const full = rules.map((rule): Rule => {
+    const problem = patternProblem(rule.match)
+    if (problem !== undefined) throw new TypeError(`rules: ${JSON.stringify(rule.match)}: ${problem}`)
+    return {
+      match: rule.match,
+      keep: { ...defaultRule.keep, ...rule.keep },
+      payloadBytes: rule.payloadBytes ?? defaultRule.payloadBytes,
+      public: rule.public ?? defaultRule.public,
+    }
+  })
+  return full.at(-1)?.match === '**' ? full : [...full, defaultRule]
+}
+
+function limitsOf(given: Partial<Limits>): Limits {
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(defaultLimits, name)) throw new TypeError(`limits: there is no ${JSON.stringify(name)}`)
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new TypeError(`limits: ${name} is a whole number from 1, not ${JSON.stringify(value)}`)
+  }
+  return { ...defaultLimits, ...(given satisfies { readonly [Name in LimitName]?: number }) }
+}

@@ -1,0 +1,89 @@
+import { errorReply, gapMessage, heartbeatMessage, okReply, subscribedJson } from '@fanfare/wire'
+import type { FanfareError, Gap, SubscribeCommand } from '@fanfare/wire'
+import type { FanfareNode } from '../core/node-contract.ts'
+import type { Form } from '../core/form.ts'
+import type { Receiver, Sink } from '../core/sink.ts'
+import type { Link } from './protocol.ts'
+
+/** One channel of a connection: a receiver of its own, a sink over the link that all of them share. Its `ok` comes before its gaps and publications. */
+export class Subscription implements Sink {
+  readonly #link: Link
+  readonly #node: FanfareNode
+  readonly #command: SubscribeCommand
+  readonly #ended: () => void
+  readonly #receiver: Receiver
+  #begun = false
+
+  constructor(link: Link, node: FanfareNode, form: Form, command: SubscribeCommand, ended: () => void) {
+    this.#link = link
+    this.#node = node
+    this.#command = command
+    this.#ended = ended
+    const { channel, onGap, since } = command
+    this.#receiver = node.receive({ channels: [{ channel }], since: since ?? { at: 'latest' }, form, reach: 'endless', onGap }, this)
+  }
+
+  get full(): boolean {
+    return this.#link.full
+  }
+
+  get most(): number {
+    return this.#link.most
+  }
+
+  begin(place: number, gaps: readonly Gap[]): void {
+    const { id, channel, since } = this.#command
+    this.#begun = true
+    // With a gap the place is the one that was given: who is cut before the gap's notice resumes from it and is told again.
+    const cursor = this.#node.token(place)
+    const recovered = since?.at === 'cursor' && gaps.length === 0
+    this.#link.send(okReply(id, subscribedJson(channel, cursor, recovered)))
+    for (const gap of gaps) this.gap(gap)
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#link.write(bytes)
+  }
+
+  gap(gap: Gap): void {
+    this.#link.send(gapMessage(gap))
+  }
+
+  mark(place: number): void {
+    this.#link.send(heartbeatMessage(this.#node.token(place)))
+  }
+
+  finish(): void {
+    this.#ended()
+  }
+
+  stop(gap: Gap): void {
+    if (this.#begun) this.gap(gap)
+    else this.#link.send(errorReply(this.#command.id, 'gap', `the place can not be continued: ${gap.reason}`))
+    this.#ended()
+  }
+
+  fail(error: FanfareError): void {
+    if (this.#begun) this.#link.close(4000 + error.status, error.code)
+    else this.#link.send(errorReply(this.#command.id, error.code, error.message))
+    this.#ended()
+  }
+
+  park(): void {
+    this.#link.park(this.#receiver)
+  }
+
+  beat(): void {
+    this.#receiver.beat()
+  }
+
+  /** Unsubscribed: a command whose answer is still to come gets it. */
+  end(): void {
+    this.#receiver.close()
+    if (!this.#begun) this.#link.send(errorReply(this.#command.id, 'not-subscribed', 'unsubscribed before it began'))
+  }
+
+  close(): void {
+    this.#receiver.close()
+  }
+}

@@ -1,0 +1,143 @@
+import {
+  closeMessage,
+  errorReply,
+  fanfareV1 as subprotocol,
+  FanfareError,
+  isProblem,
+  okReply,
+  parseCommands,
+  publishedJson,
+  readyMessage,
+} from '@fanfare/wire'
+import type { Command, CommandId, HistoryCommand, SubscribeCommand } from '@fanfare/wire'
+import type { Published } from '../core/node-contract.ts'
+import type { Form } from '../core/form.ts'
+import { HistorySink } from './fanfare-v1-history.ts'
+import { Subscription } from './fanfare-v1-subscription.ts'
+import { messageForm } from './plain.ts'
+import type { Conversation, Link, Protocol, ProtocolContext } from './protocol.ts'
+import { PublishQueue } from './publish-queue.ts'
+
+/** Many channels, publish and history on one connection (CONTRACT section 6). */
+export const fanfareV1: Protocol = {
+  name: subprotocol,
+  converse: (link, context) => new FanfareConversation(link, context),
+}
+
+const goneAway = 1012
+const badFrame = 4400
+
+class FanfareConversation implements Conversation {
+  readonly #link: Link
+  readonly #context: ProtocolContext
+  readonly #form: Form
+  readonly #queue: PublishQueue
+  readonly #subscriptions = new Map<string, Subscription>()
+  readonly #histories = new Set<HistorySink>()
+  #ended = false
+
+  constructor(link: Link, context: ProtocolContext) {
+    this.#link = link
+    this.#context = context
+    this.#form = messageForm(true, link.framing)
+    this.#queue = new PublishQueue(link)
+    link.send(readyMessage(context.nodeName, Math.ceil(context.limits.pingMs / 1000)))
+  }
+
+  message(data: Uint8Array, binary: boolean): void {
+    if (this.#ended) return
+    if (binary) return this.#close(badFrame, 'commands are text')
+    const commands = parseCommands(data)
+    if (isProblem(commands)) return this.#close(badFrame, commands.problem)
+    for (const command of commands) this.#begin(command)
+  }
+
+  beat(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.beat()
+  }
+
+  leave(afterMs: number): void {
+    if (this.#ended) return
+    this.#link.send(closeMessage({ reason: 'draining', reconnect: true, after: afterMs }))
+    this.#close(goneAway, 'the server goes down: connect again')
+  }
+
+  closed(): void {
+    this.#ended = true
+    for (const subscription of this.#subscriptions.values()) subscription.close()
+    for (const history of this.#histories) history.close()
+    this.#subscriptions.clear()
+    this.#histories.clear()
+  }
+
+  #begin(command: Command): void {
+    switch (command.kind) {
+      case 'subscribe':
+        return this.#subscribe(command)
+      case 'unsubscribe':
+        return this.#unsubscribe(command.id, command.channel)
+      case 'publish': {
+        const { channel, message, key } = command.item
+        const publish = this.#context.node.publish(channel, message, { key })
+        return this.#queue.add(
+          message.data.length,
+          publish,
+          (published: Published) => this.#reply(okReply(command.id, publishedJson(published))),
+          (error) => this.#refuse(command.id, error),
+        )
+      }
+      case 'history':
+        return this.#history(command)
+      case 'ping':
+        return this.#reply(okReply(command.id, '{}'))
+      case 'unavailable':
+        return this.#reply(errorReply(command.id, 'not-available', `${command.verb} is not built yet`))
+      case 'unknown':
+        return this.#reply(errorReply(command.id, 'command-unknown', `there is no verb ${JSON.stringify(command.verb)}`))
+      case 'refused':
+        return this.#reply(errorReply(command.id, command.problem.code, command.problem.problem))
+      default:
+        return command satisfies never
+    }
+  }
+
+  #subscribe(command: SubscribeCommand): void {
+    const { channel, id } = command
+    if (this.#subscriptions.has(channel)) return this.#reply(errorReply(id, 'already-subscribed', `${channel} is followed already`))
+    const most = this.#context.limits.channelsPerConnection
+    if (this.#subscriptions.size >= most)
+      return this.#reply(errorReply(id, 'channels-per-connection', `a connection follows at most ${most} channels`))
+    const ended = (): void => void this.#subscriptions.delete(channel)
+    this.#subscriptions.set(channel, new Subscription(this.#link, this.#context.node, this.#form, command, ended))
+  }
+
+  #unsubscribe(id: string, channel: string): void {
+    const subscription = this.#subscriptions.get(channel)
+    if (subscription === undefined) return this.#reply(errorReply(id, 'not-subscribed', `${channel} is not followed`))
+    this.#subscriptions.delete(channel)
+    subscription.end()
+    this.#reply(okReply(id, '{}'))
+  }
+
+  #history(command: HistoryCommand): void {
+    const history: HistorySink = new HistorySink(this.#context, command, (reply) => {
+      this.#histories.delete(history)
+      this.#reply(reply)
+    })
+    this.#histories.add(history)
+  }
+
+  #reply(text: string): void {
+    if (!this.#ended) this.#link.send(text)
+  }
+
+  #refuse(id: CommandId, error: unknown): void {
+    const known = error instanceof FanfareError ? error : new FanfareError('internal', 'the command failed', { cause: error })
+    this.#reply(errorReply(id, known.code, known.message))
+  }
+
+  #close(code: number, reason: string): void {
+    this.#ended = true
+    this.#link.close(code, reason)
+  }
+}

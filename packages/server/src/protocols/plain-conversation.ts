@@ -1,0 +1,106 @@
+import { cursorMessage, FanfareError, gapMessage } from '@fanfare/wire'
+import type { Gap, Message } from '@fanfare/wire'
+import type { FanfareNode } from '../core/node-contract.ts'
+import type { ReceiveRequest } from '../core/receive.ts'
+import type { Receiver, Sink } from '../core/sink.ts'
+import type { Conversation, Link } from './protocol.ts'
+import { closeReason } from './close-reason.ts'
+import { PublishQueue } from './publish-queue.ts'
+
+export interface PlainRequest {
+  readonly receive: ReceiveRequest
+  /** Where the client's messages are published; undefined where it follows several channels and they have no address. */
+  readonly publishTo: string | undefined
+  readonly envelope: boolean
+}
+
+/** A channel as a two-way stream of messages: what the client sends is published, what is published is sent to it. */
+export function plainConversation(node: FanfareNode, request: PlainRequest): (link: Link) => Conversation {
+  return (link) => new PlainConversation(node, request, link)
+}
+
+class PlainConversation implements Conversation, Sink {
+  readonly #node: FanfareNode
+  readonly #request: PlainRequest
+  readonly #link: Link
+  readonly #receiver: Receiver
+  readonly #queue: PublishQueue
+
+  constructor(node: FanfareNode, request: PlainRequest, link: Link) {
+    this.#node = node
+    this.#request = request
+    this.#link = link
+    this.#queue = new PublishQueue(link)
+    this.#receiver = node.receive(request.receive, this)
+  }
+
+  get full(): boolean {
+    return this.#link.full
+  }
+
+  get most(): number {
+    return this.#link.most
+  }
+
+  begin(place: number, gaps: readonly Gap[]): void {
+    for (const gap of gaps) this.gap(gap)
+    this.mark(place)
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#link.write(bytes)
+  }
+
+  gap(gap: Gap): void {
+    if (this.#request.envelope) this.#link.send(gapMessage(gap))
+    else this.#link.close(4410, gap.reason)
+  }
+
+  mark(place: number): void {
+    if (this.#request.envelope) this.#link.send(cursorMessage(this.#node.token(place)))
+  }
+
+  finish(): void {
+    this.#link.close(1000, '')
+  }
+
+  stop(gap: Gap): void {
+    if (this.#request.envelope) this.#link.send(gapMessage(gap))
+    this.#link.close(4410, gap.reason)
+  }
+
+  fail(error: FanfareError): void {
+    this.#refuse(error)
+  }
+
+  park(): void {
+    this.#link.park(this.#receiver)
+  }
+
+  message(data: Uint8Array, binary: boolean): void {
+    const { publishTo } = this.#request
+    if (publishTo === undefined) return this.#refuse(new FanfareError('request-malformed', 'of several channels, a message has no address'))
+    const own = data.slice()
+    const message: Message = binary
+      ? { data: own, format: 'bytes', type: 'application/octet-stream' }
+      : { data: own, format: 'text', type: 'text/plain' }
+    this.#queue.add(own.length, this.#node.publish(publishTo, message), undefined, (error) => this.#refuse(error))
+  }
+
+  beat(): void {
+    this.#receiver.beat()
+  }
+
+  leave(): void {
+    this.#link.close(1012, 'the server goes down: connect again')
+  }
+
+  closed(): void {
+    this.#receiver.close()
+  }
+
+  #refuse(error: unknown): void {
+    const known = error instanceof FanfareError ? error : new FanfareError('internal', 'the publication was not accepted', { cause: error })
+    this.#link.close(4000 + known.status, closeReason(known))
+  }
+}

@@ -1,0 +1,13 @@
+import { answerPoll } from './poll.ts'
+import type { Ground, Transport } from './transport.ts'
+
+/** Named without a wait. */
+const defaultWaitMs = 25_000
+
+/** An answer with the first publications, or empty after the wait. */
+export function longPoll(ground: Ground): Transport {
+  return {
+    name: 'long-poll',
+    receive: (call) => answerPoll(ground, call, 'long-poll', Math.min(call.question.waitMs ?? defaultWaitMs, ground.limits.pollWaitMs)),
+  }
+}

@@ -1,0 +1,43 @@
+import { negotiate, problemOf } from '@fanfare/wire'
+import type { Problem } from '@fanfare/wire'
+import type { TransportName } from './names.ts'
+import { isTransportName } from './names.ts'
+
+/** What of a request says how to answer it. */
+export interface Wish {
+  /** `?transport=` */
+  readonly named: string | undefined
+  /** It is an upgrade to WebSocket. */
+  readonly upgrade: boolean
+  readonly accept: string | undefined
+  /** A wait was asked for, by `?wait=` or `Prefer`. */
+  readonly waits: boolean
+}
+
+/** The media types that ask for a transport; anything else is a poll. Of equal quality the first counts. */
+const byMediaType: Readonly<Record<string, TransportName>> = {
+  'text/event-stream': 'sse',
+  'application/x-ndjson': 'stream',
+  'multipart/mixed': 'multipart',
+}
+const streamingTypes = Object.keys(byMediaType)
+const pollType = 'application/json'
+
+/** Which transport answers (CONTRACT section 4): the one that is named, else WebSocket for an upgrade, else by Accept. */
+export function chooseTransport(wish: Wish): TransportName | Problem {
+  const { named, upgrade } = wish
+  if (named !== undefined) {
+    if (!isTransportName(named)) return problemOf('transport-unknown', `there is no transport ${JSON.stringify(named.slice(0, 40))}`)
+    if (upgrade !== (named === 'websocket')) {
+      return upgrade
+        ? problemOf('upgrade-invalid', `an upgrade is answered by websocket, not by ${named}`)
+        : problemOf('upgrade-required', 'websocket wants a request with Upgrade: websocket')
+    }
+    return named
+  }
+  if (upgrade) return 'websocket'
+  const liked = wish.accept === undefined ? undefined : negotiate(wish.accept, [...streamingTypes, pollType])
+  // Ranges such as */* name no stream: who takes anything gets an answer that ends.
+  const streaming = liked !== undefined && wish.accept?.toLowerCase().includes(liked) === true ? byMediaType[liked] : undefined
+  return streaming ?? (wish.waits ? 'long-poll' : 'poll')
+}

@@ -1,0 +1,133 @@
+import { FanfareError, preferenceApplied } from '@fanfare/wire'
+import { pollAnswer } from '@fanfare/wire'
+import type { Gap } from '@fanfare/wire'
+import type { Receiver, Run, Sink } from '../core/sink.ts'
+import type { Held } from './held.ts'
+import type { TransportName } from './names.ts'
+import type { Ground, ReceiveCall, Transport } from './transport.ts'
+import { receiveRequest } from './transport.ts'
+import type { Timed, WheelTimer } from './wheel.ts'
+
+/** One answer with what there is, at once. */
+export function poll(ground: Ground): Transport {
+  return { name: 'poll', receive: (call) => answerPoll(ground, call, 'poll', 0) }
+}
+
+/** Collects an answer; `waitMs` 0 doesn't wait for a first publication. */
+export function answerPoll(ground: Ground, call: ReceiveCall, transport: TransportName, waitMs: number): void {
+  const sink = new PollSink(ground, call, transport)
+  const most = { publications: call.question.limit, bytes: ground.limits.pollBytes - answerOverheadBytes }
+  sink.receiver = ground.node.receive(receiveRequest(call.question, ground.forms.entry, waitMs > 0 ? 'first' : 'head', most), sink)
+  if (waitMs > 0) sink.wait(waitMs)
+}
+
+/** What is around the publications: cursor, names, and 64 gaps of the longest channel names. */
+const answerOverheadBytes = 64 * 1024
+
+class PollSink implements Sink, Held, Timed {
+  readonly full = false
+  readonly most = Number.POSITIVE_INFINITY
+  readonly transport: TransportName
+  receiver: Receiver | undefined
+  readonly #ground: Ground
+  readonly #call: ReceiveCall
+  readonly #entries: Uint8Array[] = []
+  #gaps: readonly Gap[] = []
+  #timer: WheelTimer | undefined
+  #answered = false
+
+  constructor(ground: Ground, call: ReceiveCall, transport: TransportName) {
+    this.#ground = ground
+    this.#call = call
+    this.transport = transport
+    ground.held.add(this)
+    call.res.once('close', () => this.#gone())
+  }
+
+  wait(ms: number): void {
+    this.#timer = this.#ground.wheel.timer(this)
+    this.#timer.start(ms)
+  }
+
+  begin(_place: number, gaps: readonly Gap[]): void {
+    this.#gaps = gaps
+  }
+
+  write(bytes: Uint8Array, _run: Run): void {
+    this.#entries.push(bytes)
+  }
+
+  gap(gap: Gap): void {
+    this.#gaps = [...this.#gaps, gap]
+  }
+
+  mark(): void {
+    // A poll's place is said once, in `finish`.
+  }
+
+  finish(place: number, more: boolean): void {
+    const { res, question, headers } = this.#call
+    if (!this.#settle()) return
+    const cursor = this.#ground.node.token(place)
+    const body = sharedAnswer(this.#entries, cursor, more, this.#gaps)
+    const fields = [...headers, 'Content-Type', 'application/json', 'Content-Length', String(body.length), 'Fanfare-Cursor', cursor]
+    if (question.shareable) fields.push('Cache-Control', 'public, max-age=1', 'Vary', 'Accept, Last-Event-ID, Prefer')
+    else fields.push('Cache-Control', 'no-store')
+    if (question.preferred && this.transport === 'long-poll') fields.push('Preference-Applied', preferenceApplied(question.waitMs ?? 0))
+    res.writeHead(200, fields)
+    res.end(body)
+  }
+
+  stop(gap: Gap): void {
+    if (this.#settle()) this.#call.refuse(new FanfareError('gap', `the place can not be continued: ${gap.reason}`, { extra: { gap } }))
+  }
+
+  fail(error: FanfareError): void {
+    if (this.#settle()) this.#call.refuse(error)
+  }
+
+  park(): void {
+    // Never full.
+  }
+
+  /** The wait is over. */
+  onTime(): void {
+    this.receiver?.expire()
+  }
+
+  leave(): void {
+    this.receiver?.expire()
+  }
+
+  #settle(): boolean {
+    if (this.#answered) return false
+    this.#answered = true
+    this.#timer?.stop()
+    return true
+  }
+
+  #gone(): void {
+    this.#settle()
+    this.#ground.held.remove(this)
+    this.receiver?.close()
+  }
+}
+
+interface Answer {
+  readonly cursor: string
+  readonly more: boolean
+  readonly body: Uint8Array
+}
+
+/** Core gives all who wait alike the same bytes; they get the same answer around them. */
+const answers = new WeakMap<Uint8Array, Answer>()
+
+function sharedAnswer(entries: readonly Uint8Array[], cursor: string, more: boolean, gaps: readonly Gap[]): Uint8Array {
+  const [only] = entries
+  if (only === undefined || entries.length > 1 || gaps.length > 0) return pollAnswer({ cursor, entries, more, gaps })
+  const known = answers.get(only)
+  if (known !== undefined && known.cursor === cursor && known.more === more) return known.body
+  const body = pollAnswer({ cursor, entries, more, gaps })
+  answers.set(only, { cursor, more, body })
+  return body
+}

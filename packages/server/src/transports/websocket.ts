@@ -1,0 +1,201 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { ByteWriter, cutToBytes, encodeUtf8, writePingFrame } from '@fanfare/wire'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { RawData, ServerOptions } from 'ws'
+import type { Receiver } from '../core/sink.ts'
+import type { Conversation, Framing, Link } from '../protocols/protocol.ts'
+import type { Held } from './held.ts'
+import type { SocketOwner } from './socket-writer.ts'
+import { SocketWriter } from './socket-writer.ts'
+import type { Ground, Transport, UpgradeCall } from './transport.ts'
+import { deflatedFraming, framing } from './websocket-framing.ts'
+import type { Timed, WheelTimer } from './wheel.ts'
+
+/** A peer that says nothing to so many pings in a row, while nothing else was sent to it, is gone. */
+const mostPingsMissed = 2
+/** How long a peer has for its part of the closing handshake. */
+const closeTimeoutMs = 5000
+/** Fragments of a message, and pieces that wait to become one, are at least this large on average: a message in single bytes costs a hundred times its size. */
+const fragmentBytes = 64
+const mostPongsWaiting = 64
+
+/**
+ * WebSocket (RFC 6455). `ws` shakes hands, reads, and does control frames; data frames are built once for all receivers and written to the raw socket, each
+ * in one write, so that control frames fall between them.
+ */
+export function websocket(ground: Ground): Transport {
+  let answering: UpgradeCall | undefined
+  const { frameBytes } = ground.limits
+  // Some options are younger than the types of `ws`.
+  const options: ServerOptions & {
+    readonly closeTimeout: number
+    readonly maxPendingAutoPongs: number
+    readonly maxFragments: number
+    readonly maxBufferedChunks: number
+  } = {
+    noServer: true,
+    clientTracking: false,
+    closeTimeout: closeTimeoutMs,
+    maxPayload: frameBytes,
+    maxFragments: Math.ceil(frameBytes / fragmentBytes),
+    maxBufferedChunks: Math.ceil(frameBytes / fragmentBytes),
+    maxPendingAutoPongs: mostPongsWaiting,
+    handleProtocols: () => answering?.subprotocol ?? false,
+    perMessageDeflate: ground.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true, concurrencyLimit: 2 } : false,
+  }
+  const server = new WebSocketServer(options)
+  return {
+    name: 'websocket',
+    upgrade(call) {
+      // `ws` calls back before it returns, or refuses by itself.
+      answering = call
+      server.handleUpgrade(call.req, call.socket, call.head, (ws: WebSocket, req: IncomingMessage) => {
+        new WebSocketLink(ground, ws, req.socket).open(call)
+      })
+      answering = undefined
+    },
+  }
+}
+
+const ping = frameOf((out) => writePingFrame(out))
+const scratch = new ByteWriter(1024)
+
+function frameOf(write: (out: ByteWriter) => void): Uint8Array {
+  const out = new ByteWriter(16)
+  write(out)
+  return out.slice()
+}
+
+class WebSocketLink implements Link, SocketOwner, Held, Timed {
+  readonly transport = 'websocket'
+  readonly framing: Framing
+  readonly most: number
+  readonly #ground: Ground
+  readonly #ws: WebSocket
+  readonly #writer: SocketWriter
+  readonly #timer: WheelTimer
+  #conversation: Conversation | undefined
+  #parked: Receiver[] = []
+  #turn = 0
+  #held = false
+  #answersWait = false
+  #heard = true
+  #wrote = false
+  #pingsMissed = 0
+
+  constructor(ground: Ground, ws: WebSocket, socket: Duplex) {
+    this.#ground = ground
+    this.#ws = ws
+    this.framing = ws.extensions === '' ? framing : deflatedFraming
+    this.most = ground.limits.socketWaitingBytes
+    this.#timer = ground.wheel.timer(this)
+    this.#writer = new SocketWriter(socket, ground.flow, this)
+  }
+
+  open(call: UpgradeCall): void {
+    const ws = this.#ws
+    ws.on('message', (data, binary) => this.#message(data, binary))
+    ws.on('pong', () => (this.#heard = true))
+    // `ws` has closed with the code that fits; `close` follows.
+    ws.on('error', () => this.#end())
+    ws.on('close', () => this.#end())
+    this.#ground.held.add(this)
+    this.#timer.start(this.#ground.limits.pingMs)
+    this.#conversation = call.converse(this)
+  }
+
+  get full(): boolean {
+    return this.#writer.full
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#ws.readyState !== WebSocket.OPEN) return
+    this.#wrote = true
+    this.#writer.write(bytes)
+  }
+
+  send(text: string): void {
+    scratch.clear()
+    this.framing.text(scratch, encodeUtf8(text))
+    this.write(scratch.slice())
+    if (!this.full || this.#answersWait) return
+    // A client that asks and doesn't read gets no more answers until it does.
+    this.#answersWait = true
+    this.#flow()
+  }
+
+  park(receiver: Receiver): void {
+    this.#parked.push(receiver)
+  }
+
+  hold(): void {
+    this.#held = true
+    this.#flow()
+  }
+
+  release(): void {
+    this.#held = false
+    this.#flow()
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#ws.readyState !== WebSocket.OPEN) return
+    this.#ws.close(code, cutToBytes(reason, 123))
+    // The rest of the handshake is read even where nothing else was.
+    this.#held = false
+    this.#answersWait = false
+    this.#flow()
+    queueMicrotask(() => this.#end())
+  }
+
+  room(): void {
+    const parked = this.#parked
+    if (parked.length > 0) {
+      this.#parked = []
+      const first = this.#turn++ % parked.length
+      for (let i = 0; i < parked.length; i++) parked[(first + i) % parked.length]?.drained()
+    }
+    if (!this.#answersWait) return
+    this.#answersWait = false
+    this.#flow()
+  }
+
+  gone(): void {
+    this.#end()
+    this.#ground.held.remove(this)
+  }
+
+  leave(afterMs: number): void {
+    if (this.#conversation === undefined) this.close(1012, 'the server goes down: connect again')
+    else this.#conversation.leave(afterMs)
+  }
+
+  onTime(): void {
+    if (this.#heard || this.#wrote) this.#pingsMissed = 0
+    else if (++this.#pingsMissed >= mostPingsMissed) return this.#ws.terminate()
+    this.#heard = false
+    this.#wrote = false
+    this.#timer.start(this.#ground.limits.pingMs)
+    if (this.#ws.readyState === WebSocket.OPEN && !this.full) this.#writer.write(ping)
+    this.#conversation?.beat()
+  }
+
+  #message(data: RawData, binary: boolean): void {
+    this.#heard = true
+    // `ws` gives Buffers unless it is told otherwise.
+    if (Buffer.isBuffer(data)) this.#conversation?.message(data, binary)
+  }
+
+  #flow(): void {
+    if (this.#held || this.#answersWait) this.#ws.pause()
+    else this.#ws.resume()
+  }
+
+  #end(): void {
+    const conversation = this.#conversation
+    this.#conversation = undefined
+    this.#timer.stop()
+    conversation?.closed()
+  }
+}
