@@ -37,10 +37,11 @@ export function propertySuite(row: EngineRow): void {
     const steps = fc.array(fc.oneof(...weighted), { minLength: 5, maxLength: 40 })
 
     it('is read, followed and told as the model says', { timeout: 60_000 }, async () => {
-      await fc.assert(
-        fc.asyncProperty(steps, async (history) => run(await openLab(row, { keep: { publications: keepPublications } }), history)),
-        { numRuns: row.runs, interruptAfterTimeLimit: 15_000 },
+      const property = fc.asyncProperty(steps, async (history) =>
+        run(await openLab(row, { keep: { publications: keepPublications } }), history),
       )
+      const report = await fc.check(property, { numRuns: row.runs, interruptAfterTimeLimit: 15_000 })
+      expect(report.failed ? fc.defaultReportMessage(report) : 'held').toBe('held')
     })
   })
 }

@@ -1,0 +1,101 @@
+import type { Commit, Engine } from '@fanfare/server'
+
+/** Makes of an engine one that misbehaves as a distributed one does, inside what its contract lets pass. */
+export type EngineFault = (engine: Engine, chance: () => number) => Engine
+
+/** Reads and facts come late, and in another order than they were asked for. */
+export function slowReads(mostMs: number): EngineFault {
+  return (engine, chance) => {
+    const late = async <Answer>(answer: Promise<Answer>): Promise<Answer> => {
+      const known = await answer
+      await new Promise((resolve) => setTimeout(resolve, chance() * mostMs))
+      return known
+    }
+    return {
+      ...passedOn(engine),
+      read: (channel, after, through) => late(engine.read(channel, after, through)),
+      facts: (channel) => late(engine.facts(channel)),
+      newest: (channel, count, through) => late(engine.newest(channel, count, through)),
+      check: (cursor) => late(engine.check(cursor)),
+    }
+  }
+}
+
+/** Commits are told again, alone or with what came before. */
+export function redelivery(share: number): EngineFault {
+  return (engine, chance) => ({
+    ...passedOn(engine),
+    follow: (after, onCommit) => {
+      const told: Commit[] = []
+      return engine.follow(after, (commit) => {
+        told.splice(0, told.length - 2)
+        told.push(commit)
+        onCommit(commit)
+        if (chance() < share) for (const again of told) onCommit(again)
+      })
+    },
+  })
+}
+
+/** Commits are not told at all: only a later one, or a look at the head, shows that they were. */
+export function lostNotifications(share: number): EngineFault {
+  return (engine, chance) => ({
+    ...passedOn(engine),
+    follow: (after, onCommit) =>
+      engine.follow(after, (commit) => {
+        if (chance() >= share) onCommit(commit)
+      }),
+  })
+}
+
+/** Commits are told late, though in order, as by a node that lags behind. */
+export function lateFeed(mostMs: number): EngineFault {
+  return (engine, chance) => ({
+    ...passedOn(engine),
+    follow: (after, onCommit) => {
+      let before: Promise<void> = Promise.resolve()
+      let ended = false
+      const end = engine.follow(after, (commit) => {
+        const waited = before
+        before = (async () => {
+          await waited
+          await new Promise((resolve) => setTimeout(resolve, chance() * mostMs))
+          if (!ended) onCommit(commit)
+        })()
+      })
+      return () => {
+        ended = true
+        end()
+      }
+    },
+  })
+}
+
+/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
+export function seededChance(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+
+/** All that an engine does, as an object whose parts can be replaced. */
+function passedOn(engine: Engine): Engine {
+  return {
+    traits: engine.traits,
+    append: (request) => engine.append(request),
+    read: (channel, after, through) => engine.read(channel, after, through),
+    facts: (channel) => engine.facts(channel),
+    newest: (channel, count, through) => engine.newest(channel, count, through),
+    follow: (after, onCommit) => engine.follow(after, onCommit),
+    head: () => engine.head(),
+    check: (cursor) => engine.check(cursor),
+    channels: (prefix, after, limit) => engine.channels(prefix, after, limit),
+    getState: (key) => engine.getState(key),
+    stats: () => engine.stats(),
+    close: () => engine.close(),
+  }
+}

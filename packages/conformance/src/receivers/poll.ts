@@ -1,0 +1,49 @@
+import { pollAnswerOf } from './envelope.ts'
+import { askedOf, askHttp } from './http.ts'
+import { ToldQueue } from './receiver.ts'
+import type { Ask, Receiving, ReceiverRow } from './receiver.ts'
+
+/** Asks again and again, a few milliseconds after an empty answer. */
+export const pollReceiver: ReceiverRow = pollRow('poll', {})
+
+/** Asks again at once: the server holds the question. */
+export const longPollReceiver: ReceiverRow = pollRow('long-poll', { wait: '5' })
+
+function pollRow(name: string, words: Readonly<Record<string, string>>): ReceiverRow {
+  const row = { name, carriesCursor: true, carriesEnvelope: true, movesByChannel: false, beginsByChannel: true }
+  return { ...row, open: (url, ask) => openPolls(url, ask, name, words) }
+}
+
+function openPolls(url: string, ask: Ask, name: string, words: Readonly<Record<string, string>>): Receiving {
+  const abort = new AbortController()
+  const queue = new ToldQueue(() => abort.abort())
+  void poll(url, ask, name, words, queue, abort.signal)
+  return queue
+}
+
+async function poll(
+  url: string,
+  first: Ask,
+  name: string,
+  words: Readonly<Record<string, string>>,
+  queue: ToldQueue,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for (let ask = first; !signal.aborted;) {
+      const answer = await askHttp(url, askedOf(ask, name, words), signal)
+      if (answer.status !== 200) return queue.push({ kind: 'end', code: answer.status, reason: answer.text })
+      const { cursor, publications, more, gaps } = pollAnswerOf(answer.text)
+      if (answer.headers['fanfare-cursor'] !== cursor)
+        return queue.push({ kind: 'end', code: 0, reason: `Fanfare-Cursor ${String(answer.headers['fanfare-cursor'])} beside ${cursor}` })
+      for (const gap of gaps) queue.push({ kind: 'gap', gap })
+      for (const publication of publications) queue.push(publication)
+      queue.push({ kind: 'cursor', cursor })
+      const { last: _, ...rest } = ask
+      ask = { ...rest, since: cursor }
+      if (!more && publications.length === 0 && gaps.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  } catch (error) {
+    queue.push({ kind: 'end', code: 0, reason: String(error) })
+  }
+}

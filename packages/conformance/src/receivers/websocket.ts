@@ -1,0 +1,53 @@
+import { WebSocket } from 'ws'
+import type { RawData } from 'ws'
+import { toldOf } from './envelope.ts'
+import { askedOf } from './http.ts'
+import { ToldQueue } from './receiver.ts'
+import type { Ask, Receiving, ReceiverRow } from './receiver.ts'
+
+/** Payloads as frames: no cursor, no channel. */
+export const websocketReceiver: ReceiverRow = {
+  name: 'websocket',
+  carriesCursor: false,
+  carriesEnvelope: false,
+  movesByChannel: false,
+  beginsByChannel: false,
+  open: (url, ask) => openWebSocket(url, ask, ask.channels.length > 1),
+}
+
+export const websocketEnvelopeReceiver: ReceiverRow = {
+  name: 'websocket with envelope',
+  carriesCursor: true,
+  carriesEnvelope: true,
+  movesByChannel: false,
+  beginsByChannel: false,
+  open: (url, ask) => openWebSocket(url, ask, true),
+}
+
+function openWebSocket(url: string, ask: Ask, envelope: boolean): Receiving {
+  const { path } = askedOf(ask, 'websocket', envelope ? { envelope: '1' } : {})
+  const socket = new WebSocket(url.replace(/^http/, 'ws') + path, { perMessageDeflate: false })
+  const queue = new ToldQueue(() => socket.terminate())
+  endsWith(socket, queue)
+  socket.on('message', (data: RawData, isBinary: boolean) => {
+    const bytes = bytesOf(data)
+    if (envelope) queue.push(toldOf(new TextDecoder('utf-8', { fatal: true }).decode(bytes)))
+    else queue.push({ kind: 'publication', channel: ask.channels[0] ?? '', data: bytes, type: isBinary ? 'binary' : 'text' })
+  })
+  return queue
+}
+
+/** How the socket ends becomes the last thing told. */
+export function endsWith(socket: WebSocket, queue: ToldQueue): void {
+  socket.on('unexpected-response', (request, response) => {
+    queue.push({ kind: 'end', code: response.statusCode ?? 0, reason: 'no upgrade' })
+    request.destroy()
+  })
+  socket.on('close', (code, reason) => queue.push({ kind: 'end', code, reason: reason.toString() }))
+  socket.on('error', (error) => queue.push({ kind: 'end', code: 0, reason: String(error) }))
+}
+
+export function bytesOf(data: RawData): Uint8Array {
+  if (Array.isArray(data)) return new Uint8Array(Buffer.concat(data))
+  return data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array(data)
+}
