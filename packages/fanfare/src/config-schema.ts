@@ -1,0 +1,139 @@
+import {
+  channelProblem,
+  isProblem,
+  limits,
+  parseCount,
+  parseDurationMs,
+  parseOrNone,
+  parseSizeBytes,
+  patternProblem,
+  problemOf,
+  defaultKeep,
+  defaultRule,
+} from '@fanfare/wire'
+import type { Keep, LimitName, Limits, Problem, Rule } from '@fanfare/wire'
+import { z } from 'zod'
+import { optionNames, optionOf } from './options.ts'
+import type { OptionName } from './options.ts'
+
+// What a configuration file may hold, once YAML has read it. Every word goes through the same parser as its flag.
+
+export interface FileShape {
+  readonly words: ReadonlyMap<OptionName, string>
+  readonly rules: readonly Rule[]
+  readonly limits: Partial<Limits>
+}
+
+const limitNames = Object.keys(limits) as readonly LimitName[]
+
+/** A scalar that `parse` can read; a list is read item by item. */
+function scalar<T>(parse: (word: string) => T | Problem): z.ZodType<T> {
+  return z.unknown().transform((value, context) => {
+    const word = typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
+    const read = word === undefined ? problemOf('parameter-invalid', `one value was expected here, not ${kindOf(value)}`) : parse(word)
+    if (!isProblem(read)) return read
+    context.issues.push({ code: 'custom', message: read.problem, input: value })
+    return z.NEVER
+  }) as unknown as z.ZodType<T>
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return 'nothing'
+  return Array.isArray(value) ? 'a list' : 'a group of keys'
+}
+
+/** Bytes: a size, or a plain number of bytes. */
+function sizeBytes(word: string): number | Problem {
+  return /^[0-9]+$/.test(word) ? parseCount(word) : parseSizeBytes(word)
+}
+
+function optionalKeep(): z.ZodType<Keep> {
+  return z
+    .strictObject({
+      publications: scalar((word) => parseOrNone(word, parseCount)).optional(),
+      age: scalar((word) => parseOrNone(word, parseDurationMs)).optional(),
+      bytes: scalar((word) => parseOrNone(word, sizeBytes)).optional(),
+    })
+    .transform(({ publications, age, bytes }) => ({
+      publications: publications === undefined ? defaultKeep.publications : publications,
+      ageMs: age === undefined ? defaultKeep.ageMs : age,
+      bytes: bytes === undefined ? defaultKeep.bytes : bytes,
+    }))
+}
+
+const rule: z.ZodType<Rule> = z
+  .strictObject({
+    match: scalar((word) => (patternProblem(word) === undefined ? word : problemOf('parameter-invalid', patternText(word)))),
+    keep: optionalKeep().optional(),
+    payload: scalar(sizeBytes).optional(),
+    public: z.boolean('this is true or false').optional(),
+  })
+  .transform(({ match, keep, payload, public: isPublic }) => ({
+    match,
+    keep: keep ?? defaultKeep,
+    payloadBytes: payload ?? defaultRule.payloadBytes,
+    public: isPublic ?? defaultRule.public,
+  }))
+
+function patternText(word: string): string {
+  return `${JSON.stringify(word)} is no pattern: ${channelProblem(word) === undefined ? '' : (patternProblem(word) ?? '')}`
+}
+
+/** A limit by its unit: bytes and milliseconds may be written as a size or a duration, or as a plain number of them. */
+function limit(name: LimitName): z.ZodType<number | undefined> {
+  return scalar((word): number | Problem => {
+    const plain = /^[0-9]+$/.test(word)
+    const value = plain
+      ? parseCount(word)
+      : name.endsWith('Bytes')
+        ? parseSizeBytes(word)
+        : name.endsWith('Ms')
+          ? parseDurationMs(word)
+          : parseCount(word)
+    return value === 0 ? problemOf('parameter-invalid', 'a limit is at least 1') : value
+  }).optional()
+}
+
+function optionKey(name: OptionName): z.ZodType<string | undefined> {
+  const { parse } = optionOf(name)
+  const checked = (word: string): string | Problem => {
+    const value = parse(word)
+    return isProblem(value) ? value : word
+  }
+  const list = z
+    .array(scalar(checked))
+    .min(1, 'a list has at least one item')
+    .transform((words) => words.join(','))
+  const takesList = name === 'transports' || name === 'origins' || name === 'hosts'
+  return (
+    takesList ? z.unknown().pipe(z.preprocess((value) => (Array.isArray(value) ? value : [value]), list)) : scalar(checked)
+  ).optional() as z.ZodType<string | undefined>
+}
+
+const keys = optionNames.filter((name) => optionOf(name).inFile !== false)
+
+/** The whole file. */
+export const fileSchema: z.ZodType<FileShape> = z
+  .strictObject({
+    ...(Object.fromEntries(keys.map((name) => [name, optionKey(name)])) as Record<OptionName, z.ZodType<string | undefined>>),
+    channels: z.array(rule, 'a list of rules was expected here').optional(),
+    limits: z
+      .strictObject(Object.fromEntries(limitNames.map((name) => [name, limit(name)])) as Record<LimitName, z.ZodType<number | undefined>>)
+      .optional(),
+    tls: z
+      .unknown()
+      .refine((value) => value === undefined, 'TLS is not built yet: put a proxy that speaks it in front')
+      .optional(),
+  })
+  .transform((file): FileShape => {
+    const words = new Map<OptionName, string>()
+    for (const name of keys) if (file[name] !== undefined) words.set(name, file[name])
+    return { words, rules: file.channels ?? [], limits: file.limits ?? {} } as FileShape
+  })
+
+/** The keys that may stand at a path of the file, for the nearest name. */
+export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
+  if (path.length === 0) return [...keys, 'channels', 'limits', 'tls']
+  if (path[0] === 'limits') return limitNames
+  return path.at(-1) === 'keep' ? ['publications', 'age', 'bytes'] : ['match', 'keep', 'payload', 'public']
+}
