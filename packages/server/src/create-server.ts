@@ -52,7 +52,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Fanfare
   const settings = settingsOf(options)
   const engine = await openEngine(settings, systemRuntime)
   const commits = new CommitTimes()
-  const timed = timedEngine(engine, commits, systemRuntime.monotonic)
+  const timed = timedEngine(engine, commits, () => systemRuntime.monotonic())
   const { limits, rules } = settings
   const node = await createNode({ engine: timed, runtime: systemRuntime, rules, limits })
   const wheel = new Wheel(systemRuntime)
@@ -85,7 +85,7 @@ function makeSite(settings: Settings, ground: Ground, metrics: Site['metrics']):
       bodyMs: limits.bodyMs,
     },
     ruleOf: ruleFinder(rules),
-    random: systemRuntime.random,
+    random: (count) => systemRuntime.random(count),
     state: { draining: false, underWay: 0, onQuiet: undefined },
   }
 }

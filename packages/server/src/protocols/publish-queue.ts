@@ -21,16 +21,17 @@ export class PublishQueue {
       this.#held = true
       this.#link.hold()
     }
-    publish.then(
-      (value) => {
-        this.#done(bytes)
-        answered?.(value)
-      },
-      (error: unknown) => {
-        this.#done(bytes)
-        failed(error)
-      },
-    )
+    void this.#settle(bytes, publish, answered, failed)
+  }
+
+  async #settle<T>(bytes: number, publish: Promise<T>, answered: ((value: T) => void) | undefined, failed: (error: unknown) => void): Promise<void> {
+    try {
+      answered?.(await publish)
+    } catch (error) {
+      failed(error)
+    } finally {
+      this.#done(bytes)
+    }
   }
 
   #done(bytes: number): void {
