@@ -34,7 +34,10 @@ const carriageReturn = 0x0d
 const colon = 0x3a
 const space = 0x20
 
-/** Reads a stream of Server-Sent Events as the HTML Standard, section 9.2.6, has it, whatever the chunks. Work is linear in the bytes. */
+/**
+ * Reads a stream of Server-Sent Events as the HTML Standard, section 9.2.6, has it, whatever the chunks. Work is
+ * linear in the bytes. What `onEvent` throws goes to the caller of `push`, and the rest of those bytes is lost: connect anew from the last id.
+ */
 export function sseParser(onEvent: (event: SseReceived) => void, options: SseParserOptions = {}): SseParser {
   return new IncrementalSseParser(onEvent, options)
 }
