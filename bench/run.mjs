@@ -35,6 +35,7 @@ ${Object.entries(cases)
   --rounds N   rounds of each case (its own default otherwise; at least 7 for a figure worth quoting)
   --quick      short runs and few rounds: does it work, not what is it
   --only TEXT  only the parts of a case whose name contains this
+  --built      takes packages/*/dist as they are, builds nothing
   --document   only writes the newest results into docs/reference/benchmarks.md
   --help       this
 `
@@ -45,6 +46,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    built: { type: 'boolean', default: false },
     document: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -64,7 +66,7 @@ if (values.help || names.length === 0 || unknown !== undefined || (rounds !== un
 }
 
 const say = (/** @type {string} */ text) => void process.stderr.write(`  ${text}\n`)
-prepare(say)
+prepare(say, !values.built)
 let failed = 0
 for (const name of names) {
   try {

@@ -4,6 +4,7 @@ import { aim, number, spread } from '../lib/table.mjs'
 
 const receivers = 1000
 const bytes = 128
+const rate = 100
 const path = '/channels/bench'
 
 const parts = [
@@ -70,13 +71,18 @@ function fanOut(setting, { transport, inFlight }, quick) {
     await load.ask('connect', { port, transport, path, count: receivers })
     const publish = (/** @type {number} */ seconds) =>
       inFlight === 0
-        ? load.ask('paced', { port, path, bytes, seconds, rate: 100 })
+        ? load.ask('paced', { port, path, bytes, seconds, rate })
         : load.ask('windowed', { port, path, bytes, seconds, inFlight })
     await publish(quick ? 0.3 : 0.7)
-    return cpuPer(
-      server,
-      () => publish(quick ? 0.7 : 2),
-      (one) => one.deliveries,
-    )
+    const measure = () =>
+      cpuPer(
+        server,
+        () => publish(quick ? 0.7 : 2),
+        (one) => one.deliveries,
+      )
+    let result = await measure()
+    // On a machine that is busy with other things publications pile up and are joined: then it isn't single messages that are measured.
+    for (let again = 0; inFlight === 0 && result.p50 > 1_000_000 / rate && again < 2; again++) result = await measure()
+    return result
   })
 }

@@ -6,8 +6,13 @@ const bench = fileURLToPath(new URL('..', import.meta.url))
 const project = fileURLToPath(new URL('../..', import.meta.url))
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 
-/** Installs what only the measurements need, where it is not there yet, and builds the project. @param {(text: string) => void} say */
-export function prepare(say) {
+/**
+ * Installs what only the measurements need, where it is not there yet, and builds the project.
+ * @param {(text: string) => void} say
+ * @param {boolean} build
+ */
+export function prepare(say, build) {
+  mkdirSync(`${bench}results`, { recursive: true })
   const lock = readFileSync(`${bench}package-lock.json`, 'utf8')
   const stamp = `${bench}node_modules/.stamp-lock`
   if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
@@ -20,6 +25,7 @@ export function prepare(say) {
     say('installing the project')
     execFileSync(npm, ['ci'], { cwd: project, stdio: ['ignore', 'ignore', 'inherit'] })
   }
+  if (!build) return
   say('building the project')
   try {
     execFileSync(process.execPath, [`${project}node_modules/typescript/bin/tsc`, '-b', 'packages/server'], {
@@ -29,5 +35,4 @@ export function prepare(say) {
   } catch (error) {
     throw new Error(`the project does not build:\n${/** @type {any} */ (error).stdout}`, { cause: error })
   }
-  mkdirSync(`${bench}results`, { recursive: true })
 }

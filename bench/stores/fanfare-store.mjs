@@ -1,5 +1,6 @@
 import { defaultKeep, limits } from '@fanfare/wire'
-import { openDiskEngine, systemRuntime } from '@fanfare/server'
+import { openDiskEngine } from '../../packages/server/dist/engines/disk/disk-engine.js'
+import { systemRuntime } from '../../packages/server/dist/runtime.js'
 
 /**
  * @param {string} directory
