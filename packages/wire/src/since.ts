@@ -46,18 +46,18 @@ function parseLast(text: string): Since | Problem {
   return count === 0 ? { at: 'latest' } : { at: 'last', count }
 }
 
-/** Milliseconds of `wait=<seconds>`; more than `limits.pollWaitMs` counts as that. */
-export function parseWaitMs(text: string): number | Problem {
+/** Milliseconds of `wait=<seconds>`; more than `mostMs` counts as that. */
+export function parseWaitMs(text: string, mostMs: number = limits.pollWaitMs): number | Problem {
   const seconds = wholeNumber(text)
   if (seconds === undefined) return problemOf('parameter-invalid', 'wait is a whole number of seconds')
-  return Math.min(seconds * 1000, limits.pollWaitMs)
+  return Math.min(seconds * 1000, mostMs)
 }
 
-/** Publications of an answer, from 1; more than `limits.pollPublications` counts as that. */
-export function parseLimit(text: string): number | Problem {
+/** Publications of an answer, from 1; more than `most` counts as that. */
+export function parseLimit(text: string, most: number = limits.pollPublications): number | Problem {
   const count = wholeNumber(text)
   if (count === undefined || count === 0) return problemOf('parameter-invalid', 'limit is a whole number of publications from 1')
-  return Math.min(count, limits.pollPublications)
+  return Math.min(count, most)
 }
 
 export type OnGap = 'continue' | 'latest' | 'stop'
@@ -79,7 +79,7 @@ const preferenceShape =
   /[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:[ \t]*=[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*"))?[ \t]*)?(;|,|$)/y
 
 /** Milliseconds of `Prefer: wait=<seconds>` (RFC 7240, sections 2 and 4.3); a preference that is not well-formed is ignored. The first `wait` counts. */
-export function preferredWaitMs(prefer: string | undefined): number | undefined {
+export function preferredWaitMs(prefer: string | undefined, mostMs: number = limits.pollWaitMs): number | undefined {
   if (prefer === undefined || prefer.length > limits.headersBytes) return undefined
   let parameter = false
   for (let at = 0; at < prefer.length; at = preferenceShape.lastIndex) {
@@ -87,7 +87,7 @@ export function preferredWaitMs(prefer: string | undefined): number | undefined 
     const found = preferenceShape.exec(prefer)
     if (found === null) return undefined
     if (!parameter && found[1]?.toLowerCase() === 'wait') {
-      const wait = parseWaitMs((found[2] ?? '').replace(/^"(.*)"$/, '$1'))
+      const wait = parseWaitMs((found[2] ?? '').replace(/^"(.*)"$/, '$1'), mostMs)
       return isProblem(wait) ? undefined : wait
     }
     parameter = found[3] === ';'

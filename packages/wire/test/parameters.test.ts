@@ -53,6 +53,10 @@ describe('a parameter', () => {
     expect(valueOrNull(parseOnGap(text ?? undefined))).toBe(onGap)
   })
 
+  it('is bounded by what the server is configured to', () => {
+    expect([parseWaitMs('25', 5000), parseLimit('100', 10), preferredWaitMs('wait=25', 5000)]).toEqual([5000, 10, 5000])
+  })
+
   it('that is bad is parameter-invalid', () => {
     for (const problem of [parseWaitMs('x'), parseLimit('x'), parseOnGap('x')]) expect(problem).toMatchObject({ code: 'parameter-invalid' })
   })
