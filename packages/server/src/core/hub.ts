@@ -88,7 +88,8 @@ export class Hub implements Ground, PageOwner {
 
   /** A publication from the feed. */
   take(publication: Publication): void {
-    if (this.#open.isFull) this.#openNext()
+    const { pagePublications, pageBytes } = this.#state.sizes
+    if (this.#open.publications.length >= pagePublications || this.#open.bytes >= pageBytes) this.#openNext()
     this.head = publication.seq
     this.lastSeq = publication.seq
     this.lastOffset = publication.offset
@@ -97,12 +98,12 @@ export class Hub implements Ground, PageOwner {
 
   /** A deletion from the feed. */
   remove(seq: number): void {
+    this.#dropPages()
     this.head = seq
     if (seq >= this.deletedAt) {
       this.deletedAt = seq
       this.deletedOffset = this.lastOffset
     }
-    this.#dropPages()
     this.#open = this.#newOpenPage()
   }
 
@@ -144,6 +145,7 @@ export class Hub implements Ground, PageOwner {
 
   evicted(page: Page): void {
     if (page === this.#open) {
+      page.through = this.head
       this.#open = this.#newOpenPage()
       return
     }
@@ -236,6 +238,8 @@ export class Hub implements Ground, PageOwner {
   #dropPages(): void {
     for (const page of this.#pages) this.#state.cache.remove(page)
     this.#pages.length = 0
+    // Somebody may have it in hand: it grows no more.
+    this.#open.through = this.head
     this.#state.cache.remove(this.#open)
   }
 }

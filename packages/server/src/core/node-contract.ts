@@ -65,6 +65,6 @@ export interface NodeCounters {
   deliveries: number
   parked: number
   receivers: number
-  pagesBytes: number
+  readonly pagesBytes: number
   readonly gaps: Record<'new-log' | 'diverged' | 'deleted' | 'trimmed', number>
 }

@@ -8,6 +8,13 @@ import type { CoreReceiver } from './receiver.ts'
 import type { RuleBook } from './rules.ts'
 import type { Tokens } from './tokens.ts'
 
+/** Where a hub cuts its pages, and how many receivers move as one. */
+export interface NodeSizes {
+  readonly pagePublications: number
+  readonly pageBytes: number
+  readonly chunkMembers: number
+}
+
 /** What the parts of one node share. */
 export interface NodeState {
   readonly engine: Engine
@@ -20,6 +27,7 @@ export interface NodeState {
   /** What the feed has brought; everything delivered is at or before it. */
   readonly place: number
   readonly hubs: Map<string, Hub>
+  readonly sizes: NodeSizes
   /** Runs a question to the engine in its turn, so that not all who lag hold a page at once. */
   readonly reads: { ask(question: () => Promise<void>): void }
   /** A receiver is closed. */

@@ -6,7 +6,7 @@ import type { Hub } from './hub.ts'
 import { Lanes } from './lanes.ts'
 import type { LaneBudgets } from './lanes.ts'
 import type { FanfareNode, NodeCounters } from './node-contract.ts'
-import type { NodeState } from './node-state.ts'
+import type { NodeSizes, NodeState } from './node-state.ts'
 import { PageCache } from './page-cache.ts'
 import { Publisher } from './publishing.ts'
 import { Reads } from './reads.ts'
@@ -23,10 +23,12 @@ export interface NodeOptions {
   readonly budgets?: LaneBudgets
   /** Pages read from the engine at once. */
   readonly readsAtOnce?: number
+  readonly sizes?: NodeSizes
 }
 
 const defaultBudgets: LaneBudgets = { deliveries: 10_000, bytes: 1024 * 1024 }
 const defaultReadsAtOnce = 64
+const defaultSizes: NodeSizes = { pagePublications: 128, pageBytes: 256 * 1024, chunkMembers: 1000 }
 
 /** One node over one engine: takes its feed, serves receivers, appends for publishers. The engine stays the caller's. */
 export async function createNode(options: NodeOptions): Promise<FanfareNode> {
@@ -35,11 +37,8 @@ export async function createNode(options: NodeOptions): Promise<FanfareNode> {
   const tokens = new Tokens(head.starts)
   const book = new RuleBook(rules)
   const cache = new PageCache(limits.pagesBytes)
-  const counters = newCounters()
-  const lanes = new Lanes(runtime, options.budgets ?? defaultBudgets, () => {
-    cache.trim()
-    counters.pagesBytes = cache.bytes
-  })
+  const counters = newCounters(cache)
+  const lanes = new Lanes(runtime, options.budgets ?? defaultBudgets, () => cache.trim())
   const hubs = new Map<string, Hub>()
   const receivers = new Set<CoreReceiver>()
   const feed = new Feed(engine, runtime, head.seq, (commit) => {
@@ -56,6 +55,7 @@ export async function createNode(options: NodeOptions): Promise<FanfareNode> {
     rules: book,
     counters,
     hubs,
+    sizes: options.sizes ?? defaultSizes,
     get place() {
       return feed.place
     },
@@ -97,7 +97,7 @@ export async function createNode(options: NodeOptions): Promise<FanfareNode> {
     close() {
       feed.close()
       lanes.close()
-      for (const receiver of [...receivers]) receiver.close()
+      for (const receiver of receivers) receiver.close()
     },
   }
 }
@@ -129,13 +129,15 @@ function takeCommit(hubs: Map<string, Hub>, commit: Commit, counters: NodeCounte
   for (const hub of touched) hub.committed()
 }
 
-function newCounters(): NodeCounters {
+function newCounters(cache: PageCache): NodeCounters {
   return {
     publications: 0,
     deliveries: 0,
     parked: 0,
     receivers: 0,
-    pagesBytes: 0,
+    get pagesBytes() {
+      return cache.bytes
+    },
     gaps: { 'new-log': 0, diverged: 0, deleted: 0, trimmed: 0 },
   }
 }

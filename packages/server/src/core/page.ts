@@ -6,9 +6,6 @@ import type { Tokens } from './tokens.ts'
 /** What a decoded publication costs beside its payload (measured: about 400 bytes). */
 const publicationCost = 400
 
-export const pagePublications = 128
-export const pageBytes = 256 * 1024
-
 /**
  * All kept publications of a channel in (from, through]. Covers every cursor with from <= place < through; where pages were cut says nothing, so
  * pages are looked up by coverage and may overlap. The open page at the end of a hub's tail grows; its `through` is Infinity until it is closed.
@@ -38,10 +35,6 @@ export class Page {
   add(publication: Publication): void {
     this.publications.push(publication)
     this.#count(publication)
-  }
-
-  get isFull(): boolean {
-    return this.publications.length >= pagePublications || this.bytes >= pageBytes
   }
 
   /** Index of the first publication after the place. */

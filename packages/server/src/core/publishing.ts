@@ -38,11 +38,7 @@ export class Publisher {
     this.#assertCount(items.length)
     const checked = items.map((item) => caught(() => this.#itemOfEach(item, options)))
     if (options.key === undefined) {
-      return await Promise.all(
-        checked.map((item) =>
-          item instanceof Error ? item : this.#append([item], undefined).then(([first]) => first ?? noPlace(), asError),
-        ),
-      )
+      return await Promise.all(checked.map((item) => this.#appendOne(item)))
     }
     const good = checked.filter((item): item is Item => !(item instanceof Error))
     const once = this.#batchOnce(items, options)
@@ -62,6 +58,16 @@ export class Publisher {
     if (answer.kind === 'placed') return answer.placed.map((placed) => this.#published(placed))
     const extra = answer.index >= 0 && items.length > 1 ? { index: answer.index } : {}
     throw new FanfareError('idempotency-conflict', 'the key was used for another body within its window', { extra })
+  }
+
+  async #appendOne(item: Item | Error): Promise<Published | Error> {
+    if (item instanceof Error) return item
+    try {
+      const [published] = await this.#append([item], undefined)
+      return published ?? noPlace()
+    } catch (error) {
+      return asError(error)
+    }
   }
 
   #published({ channel, offset, seq, time, mark, replayed }: Placed): Published {

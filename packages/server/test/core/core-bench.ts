@@ -122,7 +122,10 @@ export interface Bench {
   readonly runtime: ManualRuntime
   readonly node: FanfareNode
   readonly publish: (channel: string, ...texts: string[]) => Promise<void>
-  readonly receive: (request: Partial<Omit<ReceiveRequest, 'channels'>> & { channels?: readonly string[] }) => { sink: NotingSink; receiver: Receiver }
+  readonly receive: (request: Partial<Omit<ReceiveRequest, 'channels'>> & { channels?: readonly string[] }) => {
+    sink: NotingSink
+    receiver: Receiver
+  }
 }
 
 export const everything: Rule = { match: '**', keep: { ...defaultKeep, publications: null }, payloadBytes: 1000, public: false }
