@@ -95,7 +95,9 @@ async function openEngine(settings: Settings, runtime: Runtime): Promise<Engine>
   const options: EngineOptions = { runtime, rules, limits }
   if (typeof engine === 'function') return await engine(options)
   if (engine === 'memory') return await openMemoryEngine(options)
-  throw new TypeError(`engine: disk is not built yet (${data})`)
+  // Loaded when it is wanted: a server in memory starts without it.
+  const { openDiskEngine } = await import('./engines/disk/disk-engine.ts')
+  return await openDiskEngine({ ...options, directory: data })
 }
 
 class RunningServer implements FanfareServer {

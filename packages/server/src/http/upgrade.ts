@@ -7,7 +7,8 @@ import { protocols } from '../protocols/index.ts'
 import type { UpgradeCall } from '../transports/transport.ts'
 import { receiveRequest } from '../transports/transport.ts'
 import { channelOf, channelPrefix } from './channel-name.ts'
-import { visitorOf } from './entry.ts'
+import { answerDeclined } from './declined-upgrade.ts'
+import { answer, visitorOf } from './entry.ts'
 import { knownError, problemJson } from './exchange.ts'
 import { askedOf, channelsOfQuery } from './receive.ts'
 import type { Site } from './site.ts'
@@ -18,6 +19,7 @@ import { parseTarget } from './target.ts'
 export function upgrade(site: Site, req: IncomingMessage, socket: Duplex, head: Buffer): void {
   socket.on('error', () => socket.destroy())
   try {
+    if (declines(req)) return answerDeclined(req, socket, head, (asked, res) => answer(site, asked, res))
     const target = orThrow(parseTarget(req.url ?? ''))
     checkHandshake(req)
     site.guard.check(visitorOf(req, target))
@@ -62,6 +64,12 @@ function connection(site: Site, req: IncomingMessage): Destination {
     throw new FanfareError('upgrade-invalid', `the subprotocols here are ${protocols.map(({ name }) => name).join(', ')}`)
   const context = { node: site.node, limits: site.settings.limits, nodeName: site.nodeName }
   return { transport, subprotocol: offered.length === 0 ? undefined : protocol.name, converse: (link) => protocol.converse(link, context) }
+}
+
+/** An offer of something else, which names nothing of WebSocket: it may be ignored. */
+function declines(req: IncomingMessage): boolean {
+  const { upgrade: offered = '', 'sec-websocket-key': key, 'sec-websocket-version': version } = req.headers
+  return key === undefined && version === undefined && req.httpVersion === '1.1' && !offered.toLowerCase().includes('websocket')
 }
 
 /** RFC 6455, section 4.2.1. */

@@ -24,7 +24,12 @@ export class PublishQueue {
     void this.#settle(bytes, publish, answered, failed)
   }
 
-  async #settle<T>(bytes: number, publish: Promise<T>, answered: ((value: T) => void) | undefined, failed: (error: unknown) => void): Promise<void> {
+  async #settle<T>(
+    bytes: number,
+    publish: Promise<T>,
+    answered: ((value: T) => void) | undefined,
+    failed: (error: unknown) => void,
+  ): Promise<void> {
     try {
       answered?.(await publish)
     } catch (error) {
