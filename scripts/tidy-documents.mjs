@@ -7,11 +7,27 @@ export function* checkDocuments(root) {
   const read = (path) => (existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : '')
   const keysOf = (path, pattern) => [...read(path).matchAll(pattern)].map((match) => match[1])
 
-  yield* compare('docs/reference/errors.md', read('docs/reference/errors.md'), /^\| `([a-z-]+)` \|/gm, keysOf('packages/wire/src/errors.ts', /^ {2}'?([a-z-]+)'?: \{ status/gm))
-  yield* compare('docs/reference/options.md (limits)', section(read('docs/reference/options.md'), 'Limits'), /^\| `([A-Za-z]+)` \|/gm, keysOf('packages/wire/src/limits.ts', /^ {2}([a-zA-Z]+): [^\n]+,$/gm))
+  yield* compare(
+    'docs/reference/errors.md',
+    read('docs/reference/errors.md'),
+    /^\| `([a-z-]+)` \|/gm,
+    keysOf('packages/wire/src/errors.ts', /^ {2}'?([a-z-]+)'?: \{ status/gm),
+  )
+  yield* compare(
+    'docs/reference/options.md (limits)',
+    section(read('docs/reference/options.md'), 'Limits'),
+    /^\| `([A-Za-z]+)` \|/gm,
+    keysOf('packages/wire/src/limits.ts', /^ {2}([a-zA-Z]+): [^\n]+,$/gm),
+  )
   yield* compare('docs/reference/metrics.md', read('docs/reference/metrics.md'), /^\| `(fanfare_[a-z_]+)` \|/gm, metricNames(root))
-  yield* compare('docs/reference/addresses.md', read('docs/reference/addresses.md'), /^\| `(\/[^`]*)` \|/gm, addresses(read('packages/server/src/http/openapi.json')))
-  for (const path of ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'LICENSE']) if (read(path) === '') yield `${path} is missing`
+  yield* compare(
+    'docs/reference/addresses.md',
+    read('docs/reference/addresses.md'),
+    /^\| `(\/[^`]*)` \|/gm,
+    addresses(read('packages/server/src/http/openapi.json')),
+  )
+  for (const path of ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'LICENSE'])
+    if (read(path) === '') yield `${path} is missing`
   const map = read('ARCHITECTURE.md').split('\n').length - 1
   if (map > 150) yield `ARCHITECTURE.md has ${map} lines; a map has at most 150`
   yield* brokenLinks(root)
@@ -34,7 +50,10 @@ function section(text, title) {
 function metricNames(root) {
   const folder = join(root, 'packages/server/src/http')
   if (!existsSync(folder)) return []
-  const text = readdirSync(folder).filter((file) => file.startsWith('metric')).map((file) => readFileSync(join(folder, file), 'utf8')).join('\n')
+  const text = readdirSync(folder)
+    .filter((file) => file.startsWith('metric'))
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+    .join('\n')
   return [...new Set([...text.matchAll(/'(fanfare_[a-z_]+)'/g)].map((match) => match[1]))]
 }
 
@@ -46,7 +65,12 @@ function addresses(json) {
 function* brokenLinks(root) {
   const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md']
   for (const folder of ['docs/guide', 'docs/reference', 'docs/decisions']) {
-    if (existsSync(join(root, folder))) pages.push(...readdirSync(join(root, folder)).filter((file) => file.endsWith('.md')).map((file) => `${folder}/${file}`))
+    if (existsSync(join(root, folder)))
+      pages.push(
+        ...readdirSync(join(root, folder))
+          .filter((file) => file.endsWith('.md'))
+          .map((file) => `${folder}/${file}`),
+      )
   }
   for (const page of pages) {
     if (!existsSync(join(root, page))) continue

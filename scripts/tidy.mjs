@@ -20,25 +20,62 @@ const sources = files.filter((file) => /^packages\/[^/]+\/src\//.test(file))
 const rooms = [
   { name: 'wire', at: /^packages\/wire\/src\//, may: [] },
   { name: 'runtime', at: /^packages\/server\/src\/runtime\.ts$/, may: ['wire'], node: true },
+  { name: 'options', at: /^packages\/server\/src\/options\.ts$/, may: ['wire'], types: ['engines'], node: true },
   { name: 'disk', at: /^packages\/server\/src\/engines\/disk\//, may: ['wire'], types: ['engines'], node: true },
   { name: 'engines', at: /^packages\/server\/src\/engines\//, may: ['wire'] },
   { name: 'protocols', at: /^packages\/server\/src\/protocols\//, may: ['wire'], types: ['core'] },
   { name: 'core', at: /^packages\/server\/src\/core\//, may: ['wire'], types: ['engines'] },
-  { name: 'transports', at: /^packages\/server\/src\/transports\//, may: ['wire', 'core'], types: ['protocols'], node: true, packages: ['ws'] },
-  { name: 'http', at: /^packages\/server\/src\/http\//, may: ['wire', 'core', 'transports', 'protocols', 'engines'], types: ['server'], node: true, packages: ['ws'] },
-  { name: 'server', at: /^packages\/server\/src\//, may: ['wire', 'core', 'transports', 'protocols', 'engines', 'disk', 'http', 'runtime'], node: true },
+  {
+    name: 'transports',
+    at: /^packages\/server\/src\/transports\//,
+    may: ['wire', 'core'],
+    types: ['protocols'],
+    node: true,
+    packages: ['ws'],
+  },
+  {
+    name: 'http',
+    at: /^packages\/server\/src\/http\//,
+    may: ['wire', 'core', 'transports', 'protocols', 'options'],
+    types: ['engines', 'server'],
+    node: true,
+    packages: ['ws'],
+  },
+  {
+    name: 'server',
+    at: /^packages\/server\/src\//,
+    may: ['wire', 'core', 'transports', 'protocols', 'engines', 'disk', 'http', 'options', 'runtime'],
+    node: true,
+  },
   { name: 'command', at: /^packages\/fanfare\/src\//, may: ['wire', 'server'], node: true, packages: ['ws', 'yaml', 'zod'] },
-  { name: 'conformance', at: /^packages\/conformance\/src\//, may: ['wire', 'server'], node: true, packages: ['ws', 'vitest', 'fast-check'] },
+  {
+    name: 'conformance',
+    at: /^packages\/conformance\/src\//,
+    may: ['wire', 'server'],
+    node: true,
+    packages: ['ws', 'vitest', 'fast-check'],
+  },
 ]
 const roomOf = (file) => rooms.find((room) => room.at.test(file))
 const workspaces = { '@fanfare/wire': 'wire', '@fanfare/server': 'server' }
 
 /** Names that core must never learn. */
-const foreign = /\b(websocket|sse|ndjson|jsonp|iframe|multipart|stomp|socket\.?io|sockjs|mqtt|redis|nats|long-?poll|fanfare\.v1|eventsource)\b/i
+const foreign =
+  /\b(websocket|sse|ndjson|jsonp|iframe|multipart|stomp|socket\.?io|sockjs|mqtt|redis|nats|long-?poll|fanfare\.v1|eventsource)\b/i
 
 const forbiddenCalls = [
-  { at: /^packages\/server\/src\/(core|engines)\//, except: /-worker\.ts$/, call: /\b(Date\.now|Math\.random|performance\.now|randomBytes|randomUUID)\s*\(/, say: 'take time and chance from Runtime' },
-  { at: /^packages\/server\/src\/(core|engines)\//, except: /-worker\.ts$/, call: /\b(setTimeout|setInterval|setImmediate)\s*\(/, say: 'take timers from Runtime' },
+  {
+    at: /^packages\/server\/src\/(core|engines)\//,
+    except: /-worker\.ts$/,
+    call: /\b(Date\.now|Math\.random|performance\.now|randomBytes|randomUUID)\s*\(/,
+    say: 'take time and chance from Runtime',
+  },
+  {
+    at: /^packages\/server\/src\/(core|engines)\//,
+    except: /-worker\.ts$/,
+    call: /\b(setTimeout|setInterval|setImmediate)\s*\(/,
+    say: 'take timers from Runtime',
+  },
   { at: /^packages\/(wire|server|conformance)\/src\//, call: /\bprocess\.exit\s*\(/, say: 'a library never ends the process' },
   { at: /^packages\/(wire|server)\/src\//, call: /\bconsole\.\w+\s*\(/, say: 'use the log that was handed in' },
 ]
@@ -67,9 +104,11 @@ function checkSource(file) {
   text.split('\n').forEach((line, index) => {
     const code = line.replace(/\/\/.*$|^\s*\*.*$|\/\*.*?\*\//g, '')
     for (const rule of forbiddenCalls) {
-      if (rule.at.test(file) && !(rule.except?.test(file) ?? false) && rule.call.test(code)) report(file, index + 1, `calls ${rule.call.exec(code)?.[1] ?? 'what is forbidden'}: ${rule.say}`)
+      if (rule.at.test(file) && !(rule.except?.test(file) ?? false) && rule.call.test(code))
+        report(file, index + 1, `calls ${rule.call.exec(code)?.[1] ?? 'what is forbidden'}: ${rule.say}`)
     }
-    if (room.name === 'core' && foreign.test(code)) report(file, index + 1, `core names "${foreign.exec(code)?.[0]}": what differs between transports is a trait`)
+    if (room.name === 'core' && foreign.test(code))
+      report(file, index + 1, `core names "${foreign.exec(code)?.[0]}": what differs between transports is a trait`)
   })
 }
 
@@ -113,5 +152,7 @@ function checkCycles() {
 
 function valueImports(file) {
   const text = readFileSync(join(root, file), 'utf8')
-  return [...importsOf(text)].filter(({ type, from }) => !type && from.startsWith('.')).map(({ from }) => relative(root, resolve(root, dirname(file), from)))
+  return [...importsOf(text)]
+    .filter(({ type, from }) => !type && from.startsWith('.'))
+    .map(({ from }) => relative(root, resolve(root, dirname(file), from)))
 }
