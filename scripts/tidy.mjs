@@ -20,7 +20,7 @@ const sources = files.filter((file) => /^packages\/[^/]+\/src\//.test(file))
 const rooms = [
   { name: 'wire', at: /^packages\/wire\/src\//, may: [] },
   { name: 'runtime', at: /^packages\/server\/src\/runtime\.ts$/, may: ['wire'], node: true },
-  { name: 'options', at: /^packages\/server\/src\/options\.ts$/, may: ['wire'], types: ['engines'], node: true },
+  { name: 'options', at: /^packages\/server\/src\/options\.ts$/, may: ['wire', 'transports'], types: ['engines'], node: true },
   { name: 'disk', at: /^packages\/server\/src\/engines\/disk\//, may: ['wire'], types: ['engines'], node: true },
   { name: 'engines', at: /^packages\/server\/src\/engines\//, may: ['wire'] },
   { name: 'protocols', at: /^packages\/server\/src\/protocols\//, may: ['wire'], types: ['core'] },
