@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { assertChannel, channelMatcher, channelProblem, FanfareError, patternProblem } from '../src/index.ts'
-import { readVectors } from './vectors.ts'
+import { readVectors, shortestMs } from './vectors.ts'
 
 const vectors = readVectors('channel') as {
   valid: { name: string; reserved: boolean }[]
@@ -62,8 +62,7 @@ describe('a pattern', () => {
 
   it('with many ** takes no more than pattern times name steps', () => {
     const fits = channelMatcher(`${'**/a/'.repeat(20)}b`)
-    const before = performance.now()
     expect(fits('a/'.repeat(120) + 'a')).toBe(false)
-    expect(performance.now() - before).toBeLessThan(50)
+    expect(shortestMs(() => fits('a/'.repeat(120) + 'a'))).toBeLessThan(50)
   })
 })
