@@ -1,21 +1,27 @@
 import { FanfareError } from '@fanfare/wire'
 import type { Publication } from '@fanfare/wire'
 import type { Facts, Page as EnginePage } from '../engines/engine.ts'
+import { Audience } from './audience.ts'
+import type { Form } from './form.ts'
 import type { Ground } from './gaps.ts'
 import type { NodeState } from './node-state.ts'
 import { Page } from './page.ts'
 import type { PageOwner } from './page-cache.ts'
 
-/** A receiver's place in one channel. */
-export interface Part {
-  readonly hub: Hub
+/** Is told of each commit that touches the channel: a part, or a chunk of receivers. */
+export interface Follower {
   /** Its index in the hub's list. */
   slot: number
+  /** Harmless unless it stands at the head. */
+  wake(): void
+}
+
+/** A receiver's place in one channel. */
+export interface Part extends Follower {
+  readonly hub: Hub
   waiting: boolean
   /** Handed over by the read that it waited for. */
   page: Page | undefined
-  /** Called where the hub got new entries; harmless unless it stands at the head. */
-  wake(): void
   /** The read has its answer: `page` is set. */
   answered(): void
   failed(error: FanfareError): void
@@ -41,11 +47,14 @@ export class Hub implements Ground, PageOwner {
   trimmedOffset: number | null = null
   lastSeq = 0
   lastOffset: number | null = null
+  /** Place of the newest first publication: a channel that was forgotten counts anew, and offsets from before can't be compared. */
+  countsFrom = 0
   /** Stands in the commit that is being taken. */
   touched = false
   readonly #state: NodeState
   readonly #keep: number
-  readonly #parts: Part[] = []
+  readonly #followers: Follower[] = []
+  readonly #audiences = new Map<string, Audience>()
   readonly #pages: Page[] = []
   readonly #flights = new Map<number, Flight>()
   #open: Page
@@ -72,24 +81,38 @@ export class Hub implements Ground, PageOwner {
     this.#state.hubs.delete(this.channel)
   }
 
-  follow(part: Part): void {
-    part.slot = this.#parts.length
-    this.#parts.push(part)
+  follow(follower: Follower): void {
+    if (follower.slot >= 0) return
+    follower.slot = this.#followers.length
+    this.#followers.push(follower)
   }
 
-  unfollow(part: Part): void {
-    const last = this.#parts.pop()
-    if (last !== undefined && last !== part) {
-      this.#parts[part.slot] = last
-      last.slot = part.slot
+  unfollow(follower: Follower): void {
+    if (follower.slot < 0) return
+    const last = this.#followers.pop()
+    if (last !== undefined && last !== follower) {
+      this.#followers[follower.slot] = last
+      last.slot = follower.slot
     }
-    part.slot = -1
+    follower.slot = -1
+  }
+
+  /** Those to whom the same bytes go. */
+  audience(form: Form): Audience {
+    const { key } = form
+    let audience = this.#audiences.get(key)
+    if (audience === undefined) {
+      audience = new Audience(this.#state, this, form, () => this.#audiences.delete(key))
+      this.#audiences.set(key, audience)
+    }
+    return audience
   }
 
   /** A publication from the feed. */
   take(publication: Publication): void {
     const { pagePublications, pageBytes } = this.#state.sizes
     if (this.#open.publications.length >= pagePublications || this.#open.bytes >= pageBytes) this.#openNext()
+    if (publication.offset === 1) this.countsFrom = publication.seq
     this.head = publication.seq
     this.lastSeq = publication.seq
     this.lastOffset = publication.offset
@@ -111,7 +134,7 @@ export class Hub implements Ground, PageOwner {
   committed(): void {
     this.touched = false
     this.#state.cache.put(this.#open, this)
-    for (let i = this.#parts.length - 1; i >= 0; i--) this.#parts[i]?.wake()
+    for (let i = this.#followers.length - 1; i >= 0; i--) this.#followers[i]?.wake()
   }
 
   /**

@@ -8,24 +8,29 @@ import type { Beginning } from './opening.ts'
 import type { Page } from './page.ts'
 import { ChannelPart } from './part.ts'
 import type { ReceiveRequest } from './receive.ts'
-import type { Receiver, Run, Sink } from './sink.ts'
+import type { Chunk, Member } from './chunk.ts'
+import { runOf } from './run.ts'
+import type { Receiver, Sink } from './sink.ts'
 
 /**
  * `opening`: asks where it begins. `waiting`: for a page or for the feed. `behind`: has something to do, and stands in a lane. `parked`: the sink
- * is full. `idle`: at the head, told of each commit. `live`: the same, in a lane for it. `closed`: nothing is called any more.
+ * is full. `idle`: at the head, told of each commit. `live`: the same, in a lane for it. `chunk`: at the head, moved with others. `closed`: nothing
+ * is called any more.
  */
-type ReceiverState = 'opening' | 'waiting' | 'behind' | 'parked' | 'idle' | 'live' | 'closed'
+type ReceiverState = 'opening' | 'waiting' | 'behind' | 'parked' | 'idle' | 'live' | 'chunk' | 'closed'
 
 /** One cursor that moves on the log, with a part for each of its channels. There is one way on: `step`. */
-export class CoreReceiver implements Receiver, FeedWaiter {
+export class CoreReceiver implements Receiver, FeedWaiter, Member {
   queued = false
-  place = 0
   awaitedPlace = 0
+  chunkSlot = -1
+  readonly sink: Sink
   readonly #state: NodeState
   readonly #request: ReceiveRequest
-  readonly #sink: Sink
   readonly #parts: ChannelPart[]
   #now: ReceiverState = 'opening'
+  #place = 0
+  #chunk: Chunk | undefined
   #begun = false
   /** `first` becomes `head` when its wait is over. */
   #reach: ReceiveRequest['reach']
@@ -37,11 +42,15 @@ export class CoreReceiver implements Receiver, FeedWaiter {
   constructor(state: NodeState, request: ReceiveRequest, sink: Sink) {
     this.#state = state
     this.#request = request
-    this.#sink = sink
+    this.sink = sink
     this.#reach = request.reach
     this.#parts = request.channels.map(({ channel }) => new ChannelPart(state, channel, this))
     state.counters.receivers++
     this.#open()
+  }
+
+  get place(): number {
+    return this.#chunk?.place ?? this.#place
   }
 
   step(): void {
@@ -83,15 +92,31 @@ export class CoreReceiver implements Receiver, FeedWaiter {
   }
 
   beat(): void {
-    if (this.#now !== 'idle' || this.#reach !== 'endless' || this.#sink.full) return
-    this.#reached(this.#state.place)
-    this.#sink.mark(this.place)
+    if (this.#reach !== 'endless' || this.sink.full) return
+    if (this.#now === 'idle') this.#reached(this.#state.place)
+    // All of its chunk have everything as well.
+    else if (this.#chunk?.isAtHead === true) this.#chunk.place = this.#state.place
+    else return
+    this.sink.mark(this.place)
+  }
+
+  parkedAt(place: number, lastOffset: number | null): void {
+    this.#leftChunk(place, lastOffset)
+    this.#park()
+  }
+
+  scatteredAt(place: number, lastOffset: number | null): void {
+    this.#leftChunk(place, lastOffset)
+    this.#now = 'behind'
+    this.#state.lanes.behind(this)
   }
 
   close(): void {
     if (this.#now === 'closed') return
     if (this.#now === 'parked') this.#state.counters.parked--
     this.#now = 'closed'
+    this.#chunk?.leave(this)
+    this.#chunk = undefined
     this.#state.counters.receivers--
     for (const part of this.#parts) part.close()
     this.#state.ended(this)
@@ -100,7 +125,7 @@ export class CoreReceiver implements Receiver, FeedWaiter {
   fail(error: FanfareError): void {
     if (this.#now === 'closed') return
     this.close()
-    this.#sink.fail(error)
+    this.sink.fail(error)
   }
 
   #open(): void {
@@ -143,21 +168,21 @@ export class CoreReceiver implements Receiver, FeedWaiter {
       place = Math.min(place, part.beginning)
     }
     this.#begun = true
-    this.place = place
+    this.#place = place
     const [first] = gaps
     if (first !== undefined && this.#request.onGap === 'stop') this.#stop(first)
-    else this.#sink.begin(place, gaps)
+    else this.sink.begin(place, gaps)
     return true
   }
 
   /** On from where it stands: tell what is lost, or write the next run, or come to rest. */
   #advance(live: boolean): void {
-    if (this.#sink.full) return this.#park()
+    if (this.sink.full) return this.#park()
     let next: ChannelPart | undefined
     let second = Number.POSITIVE_INFINITY
     let waiting = false
     for (const part of this.#parts) {
-      if (part.place < this.place) part.place = this.place
+      if (part.place < this.#place) part.place = this.#place
       const found = part.locate(live)
       if (found === 'gap') return this.#tellGap(part)
       if (found === 'read') waiting = true
@@ -192,13 +217,13 @@ export class CoreReceiver implements Receiver, FeedWaiter {
     const bytes = encoded.slice(from, to)
     part.place = last.seq
     part.lastOffset = last.offset
-    this.place = last.seq
+    this.#place = last.seq
     this.#written += to - from
     this.#writtenBytes += bytes.length
     this.#state.lanes.deliveries += to - from
     this.#state.lanes.bytes += bytes.length
     this.#state.counters.deliveries += to - from
-    this.#sink.write(bytes, runOf(last.seq, to - from))
+    this.sink.write(bytes, runOf(last.seq, to - from))
     if (this.#closed()) return
     if (this.#parts.length === 1 && part.place >= part.hub.head) return this.#atHead()
     if (live) {
@@ -214,7 +239,7 @@ export class CoreReceiver implements Receiver, FeedWaiter {
   #runEnd(page: Page, from: number, second: number, bytesTo: (index: number) => number): number {
     const { publications } = page
     const most = this.#request.most
-    const room = Math.min(this.#sink.most, most === undefined ? Number.POSITIVE_INFINITY : most.bytes - this.#writtenBytes)
+    const room = Math.min(this.sink.most, most === undefined ? Number.POSITIVE_INFINITY : most.bytes - this.#writtenBytes)
     const end = Math.min(publications.length, from + (most === undefined ? publications.length : most.publications - this.#written))
     if (second === Number.POSITIVE_INFINITY && room === Number.POSITIVE_INFINITY) return end
     let to = from
@@ -233,12 +258,32 @@ export class CoreReceiver implements Receiver, FeedWaiter {
     if (this.#reach === 'head') return this.#finish(false)
     if (this.#reach === 'first' && (this.#written > 0 || this.#toldAt >= 0)) return this.#finish(false)
     this.#now = 'idle'
+    this.#joinChunk()
+  }
+
+  /** Who stands outside the chunks: several channels (a joined write of one would pass over another's entries), an end, finite room. */
+  #joinChunk(): void {
+    const [part] = this.#parts
+    if (part === undefined || this.#parts.length > 1 || this.#reach !== 'endless' || this.sink.most !== Number.POSITIVE_INFINITY) return
+    part.hub.unfollow(part)
+    this.#now = 'chunk'
+    this.#chunk = part.hub.audience(this.#request.form).join(this, part.lastOffset)
+  }
+
+  #leftChunk(place: number, lastOffset: number | null): void {
+    const [part] = this.#parts
+    this.#chunk = undefined
+    this.#place = place
+    if (part === undefined) return
+    part.place = place
+    part.lastOffset = lastOffset
+    part.hub.follow(part)
   }
 
   #finish(more: boolean): void {
-    const place = this.#written === 0 && this.#toldAt > this.place ? this.#toldAt : this.place
+    const place = this.#written === 0 && this.#toldAt > this.#place ? this.#toldAt : this.#place
     this.close()
-    this.#sink.finish(place, more)
+    this.sink.finish(place, more)
   }
 
   #tellGap(part: ChannelPart): void {
@@ -251,7 +296,7 @@ export class CoreReceiver implements Receiver, FeedWaiter {
     }
     const gap = this.#takeGap(part, decision)
     if (this.#request.onGap === 'stop') return this.#stop(gap)
-    this.#sink.gap(gap)
+    this.sink.gap(gap)
     if (this.#closed()) return
     this.#now = 'behind'
     this.#state.lanes.behind(this)
@@ -259,7 +304,8 @@ export class CoreReceiver implements Receiver, FeedWaiter {
 
   #takeGap(part: ChannelPart, decision: GapDecision): Gap {
     const chosen = this.#request.onGap === 'latest' ? toNewest(decision, part.hub, this.#state.place) : decision
-    const missed = missedBetween(part.lastOffset, chosen)
+    const countsAnew = part.place < part.hub.countsFrom && part.hub.countsFrom <= chosen.at
+    const missed = countsAnew ? null : missedBetween(part.lastOffset, chosen)
     part.goOnFrom(chosen)
     this.#toldAt = Math.max(this.#toldAt, chosen.at)
     this.#state.counters.gaps[chosen.reason]++
@@ -268,7 +314,7 @@ export class CoreReceiver implements Receiver, FeedWaiter {
 
   #stop(gap: Gap): void {
     this.close()
-    this.#sink.stop(gap)
+    this.sink.stop(gap)
   }
 
   #park(): void {
@@ -276,7 +322,7 @@ export class CoreReceiver implements Receiver, FeedWaiter {
     this.#state.counters.parked++
     // What it held is read again: pages in hand of all who are parked would have no bound.
     for (const part of this.#parts) part.page = undefined
-    this.#sink.park()
+    this.sink.park()
   }
 
   #waitForFeed(place: number): false {
@@ -286,20 +332,11 @@ export class CoreReceiver implements Receiver, FeedWaiter {
   }
 
   #reached(place: number): void {
-    this.place = place
+    this.#place = place
     for (const part of this.#parts) if (part.place < place) part.place = place
   }
 
   #closed(): boolean {
     return this.#now === 'closed'
   }
-}
-
-const run = { place: 0, count: 0 }
-
-/** One object for all writes: a sink reads it at once and keeps nothing of it. */
-function runOf(place: number, count: number): Run {
-  run.place = place
-  run.count = count
-  return run
 }

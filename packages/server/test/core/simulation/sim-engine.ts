@@ -101,6 +101,7 @@ export class SimEngine implements Engine {
   }
 
   follow(after: number, onCommit: (commit: Commit) => void): () => void {
+    if (this.#dead) return () => undefined
     if (after > this.#store.seq) throw new RangeError('beyond the head')
     const follower: Follower = { told: after, onCommit }
     this.#follower = follower

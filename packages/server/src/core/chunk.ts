@@ -1,0 +1,159 @@
+import type { FanfareError } from '@fanfare/wire'
+import type { Form } from './form.ts'
+import type { Follower, Hub } from './hub.ts'
+import type { Stepper } from './lanes.ts'
+import type { NodeState } from './node-state.ts'
+import { runOf } from './run.ts'
+import type { Sink } from './sink.ts'
+
+/** A receiver that stands at the head of its one channel and takes whatever comes. */
+export interface Member {
+  readonly sink: Sink
+  /** Its index in the chunk. */
+  chunkSlot: number
+  /** It is out of the chunk, its sink is full, and it goes on from there. */
+  parkedAt(place: number, lastOffset: number | null): void
+  /** It is out of the chunk and steps for itself. */
+  scatteredAt(place: number, lastOffset: number | null): void
+  fail(error: FanfareError): void
+}
+
+/**
+ * Receivers of one audience that share one place. A sweep gives all of them all entries since then in one write each, and moves the place afterwards.
+ * It knows no gap and no read: anything out of the ordinary scatters it, and its members step for themselves.
+ */
+export class Chunk implements Stepper, Follower {
+  queued = false
+  slot = -1
+  place: number
+  lastOffset: number | null
+  readonly #state: NodeState
+  readonly #hub: Hub
+  readonly #form: Form
+  readonly #onEmpty: (chunk: Chunk) => void
+  /** A hole is one that left during a sweep. */
+  readonly #members: (Member | undefined)[] = []
+  #holes = 0
+  #sweeping = false
+
+  constructor(state: NodeState, hub: Hub, form: Form, onEmpty: (chunk: Chunk) => void) {
+    this.#state = state
+    this.#hub = hub
+    this.#form = form
+    this.#onEmpty = onEmpty
+    this.place = hub.head
+    this.lastOffset = hub.lastOffset
+    hub.follow(this)
+  }
+
+  /** Swept up to the head, and not full: only then may one join that stands at the head itself. */
+  get hasRoom(): boolean {
+    return this.place >= this.#hub.head && this.#members.length < this.#state.sizes.chunkMembers && !this.#sweeping
+  }
+
+  get isAtHead(): boolean {
+    return this.place >= this.#hub.head
+  }
+
+  join(member: Member, lastOffset: number | null): void {
+    member.chunkSlot = this.#members.length
+    this.#members.push(member)
+    this.lastOffset ??= lastOffset
+  }
+
+  leave(member: Member): void {
+    if (this.#sweeping) {
+      this.#members[member.chunkSlot] = undefined
+      this.#holes++
+    } else {
+      const last = this.#members.pop()
+      if (last !== undefined && last !== member) {
+        this.#members[member.chunkSlot] = last
+        last.chunkSlot = member.chunkSlot
+      }
+    }
+    member.chunkSlot = -1
+    this.#endIfEmpty()
+  }
+
+  wake(): void {
+    this.#state.lanes.live(this)
+  }
+
+  step(): void {
+    const hub = this.#hub
+    if (this.#members.length === 0 || this.place >= hub.head) return
+    const page = hub.deletedAt > this.place ? undefined : hub.lookup(this.place, true)
+    if (page === undefined) return this.#scatter()
+    const from = page.indexAfter(this.place)
+    const to = page.publications.length
+    const last = page.publications[to - 1]
+    if (from === to || last === undefined) {
+      this.place = page.through
+    } else {
+      const bytes = page.encoded(this.#form, hub.channelJson, this.#state.tokens).slice(from, to)
+      hub.used(page)
+      this.#sweep(bytes, last.seq, to - from)
+      this.place = last.seq
+      this.lastOffset = last.offset
+      this.#endIfEmpty()
+    }
+    if (this.#members.length > 0 && this.place < hub.head) this.#state.lanes.live(this)
+  }
+
+  /** The hot path: one write a member. Who is full leaves with the place unmoved. */
+  #sweep(bytes: Uint8Array, place: number, count: number): void {
+    const members = this.#members
+    const total = members.length
+    let kept = 0
+    let served = 0
+    this.#sweeping = true
+    for (let i = 0; i < total; i++) {
+      const member = members[i]
+      if (member === undefined) continue
+      const { sink } = member
+      if (sink.full) {
+        member.chunkSlot = -1
+        members[i] = undefined
+        member.parkedAt(this.place, this.lastOffset)
+        continue
+      }
+      if (kept !== i) {
+        members[i] = undefined
+        members[kept] = member
+        member.chunkSlot = kept
+      }
+      kept++
+      served++
+      sink.write(bytes, runOf(place, count))
+    }
+    members.length = kept
+    this.#sweeping = false
+    if (this.#holes > 0) this.#closeHoles()
+    this.#state.lanes.deliveries += served * count
+    this.#state.counters.deliveries += served * count
+  }
+
+  /** Sinks that end their receiver from inside a write must not make another one be served twice. */
+  #closeHoles(): void {
+    this.#holes = 0
+    const left = this.#members.filter((member) => member !== undefined)
+    this.#members.length = 0
+    for (const member of left) {
+      member.chunkSlot = this.#members.length
+      this.#members.push(member)
+    }
+  }
+
+  #scatter(): void {
+    const members = this.#members.splice(0)
+    this.#endIfEmpty()
+    for (const member of members) member?.scatteredAt(this.place, this.lastOffset)
+  }
+
+  #endIfEmpty(): void {
+    if (this.#members.length > 0 || this.#sweeping || this.slot < 0) return
+    this.#hub.unfollow(this)
+    this.#onEmpty(this)
+  }
+}
