@@ -11,7 +11,8 @@ const bytes = 100
 export async function run({ rounds, quick, say }) {
   const seconds = quick ? 1 : 3
   const variants = new Map([
-    ['Fanfare over HTTP', () => overHttp(seconds)],
+    ['Fanfare over HTTP', () => overHttp({ kind: 'fanfare', engine: 'disk' }, seconds)],
+    ['node:http alone', () => overHttp({ kind: 'peer' }, seconds)],
     ['engine.append', () => inProcess('fanfare', seconds)],
     ['write and fdatasync in the thread pool', () => inProcess('pool', seconds)],
   ])
@@ -41,14 +42,15 @@ export async function run({ rounds, quick, say }) {
     ),
     notes: [
       `${queued} pbkdf2 are always queued in Node's pool of four threads, in the process that publishes; they fill both cores, so p99 is the scheduler's. Nothing is pinned.`,
+      '"node:http alone" is a server that keeps nothing: what the busy cores cost anybody.',
       'Each round measures without, then with, in the same process.',
     ],
   }
 }
 
-/** @param {number} seconds */
-function overHttp(seconds) {
-  return withServer({ kind: 'fanfare', engine: 'disk', pinned: false }, async (server, load, port) => {
+/** @param {import('../lib/measured-server.mjs').Setting} setting @param {number} seconds */
+function overHttp(setting, seconds) {
+  return withServer({ ...setting, pinned: false }, async (server, load, port) => {
     const measure = (/** @type {number} */ seconds) => load.ask('oneByOne', { port, path: '/channels/bench', bytes, seconds, pauseMs: 1 })
     return withAndWithout(server, measure, seconds)
   })

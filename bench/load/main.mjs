@@ -225,14 +225,14 @@ let trickling
  * @param {{ port: number, transport: 'websocket' | 'sse', path: string, bytesPerSecond: number }} plan
  */
 async function trickle({ port, transport, path, bytesPerSecond }) {
-  const slow = new Receiver({ port, transport, path, onProblem, onPayload: () => undefined })
-  slow.next = 1
-  await slow.opened
   const begun = performance.now()
+  const mayRead = (/** @type {number} */ bytes) => bytes < ((performance.now() - begun) / 1000) * bytesPerSecond
+  const slow = new Receiver({ port, transport, path, onProblem, onPayload: () => undefined, mayRead })
+  slow.next = 1
   const timer = setInterval(() => {
-    if (slow.bytesRead > ((performance.now() - begun) / 1000) * bytesPerSecond) slow.pause()
-    else slow.resume()
-  }, 20)
+    if (mayRead(slow.bytesRead)) slow.resume()
+  }, 10)
+  await slow.opened
   trickling = { slow, timer, begun }
 }
 

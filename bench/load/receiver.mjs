@@ -11,6 +11,7 @@ import { ChunkReader, EventReader, FrameReader, HeadReader } from './wire-reader
  * @property {string} path
  * @property {(number: number) => void} onPayload called after the check
  * @property {(problem: string) => void} onProblem
+ * @property {(bytesRead: number) => boolean} [mayRead] false stops it until `resume`
  */
 export class Receiver {
   #options
@@ -39,6 +40,7 @@ export class Receiver {
       } catch (error) {
         this.#problem(/** @type {Error} */ (error).message)
       }
+      if (options.mayRead?.(this.#socket.bytesRead) === false) this.#socket.pause()
     })
     this.#socket.on('error', (error) => this.#problem(error.message))
     this.#socket.on('close', () => this.#problem('closed by the server'))
@@ -50,10 +52,6 @@ export class Receiver {
   close() {
     this.#closed = true
     this.#socket.destroy()
-  }
-
-  pause() {
-    this.#socket.pause()
   }
 
   resume() {

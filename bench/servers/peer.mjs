@@ -3,6 +3,7 @@
 import { createServer } from 'node:http'
 import { WebSocketServer } from 'ws'
 import { answerParent } from '../lib/child.mjs'
+import { keepQueued } from '../lib/pbkdf2.mjs'
 import { openStore } from '../stores/store.mjs'
 
 const { port, store: storeName, directory } = JSON.parse(process.argv[2] ?? '{}')
@@ -12,6 +13,8 @@ const store = storeName === undefined ? undefined : await openStore(storeName, d
 /** @type {Map<string, Channel>} */
 const channels = new Map()
 let seq = 0
+/** @type {() => Promise<void>} */
+let endQueue = async () => undefined
 
 const server = createServer((request, response) => {
   const name = decodeURIComponent((request.url ?? '').slice('/channels/'.length).split('?')[0] ?? '')
@@ -27,7 +30,17 @@ server.on('upgrade', (request, socket, head) => {
     join(channelOf(decodeURIComponent((request.url ?? '').slice('/channels/'.length).split('?')[0] ?? '')).sockets, webSocket, webSocket)
   })
 })
-server.listen(port, '127.0.0.1', () => answerParent({ ready: () => ({ port }), stop: () => store?.close() }))
+server.listen(port, '127.0.0.1', () =>
+  answerParent({
+    ready: () => ({ port }),
+    /** @param {number} count */
+    queue(count) {
+      endQueue = keepQueued(count)
+    },
+    endQueue: () => endQueue(),
+    stop: () => store?.close(),
+  }),
+)
 
 /** @param {string} name @param {Buffer} body @param {import('node:http').ServerResponse} response */
 async function publish(name, body, response) {
