@@ -9,5 +9,6 @@ if (!existsSync(main)) {
   process.exit(1)
 }
 
+/** @type {typeof import("../src/main.ts")} */
 const { processIo, run } = await import(main.href)
 process.exit(await run(process.argv.slice(2), processIo()))

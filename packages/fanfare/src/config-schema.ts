@@ -34,7 +34,7 @@ function scalar<T>(parse: (word: string) => T | Problem): z.ZodType<T> {
     if (!isProblem(read)) return read
     context.issues.push({ code: 'custom', message: read.problem, input: value })
     return z.NEVER
-  }) as unknown as z.ZodType<T>
+  })
 }
 
 function kindOf(value: unknown): string {
@@ -47,12 +47,22 @@ function sizeBytes(word: string): number | Problem {
   return /^[0-9]+$/.test(word) ? parseCount(word) : parseSizeBytes(word)
 }
 
+/** Nothing at all would be no limit, but an end. */
+function atLeastOne<T extends number | null>(value: T | Problem): T | Problem {
+  return value === 0 ? problemOf('parameter-invalid', 'this is at least 1') : value
+}
+
+function pattern(word: string): string | Problem {
+  const problem = patternProblem(word)
+  return problem === undefined ? word : problemOf('parameter-invalid', `${JSON.stringify(word)}: ${problem}`)
+}
+
 function optionalKeep(): z.ZodType<Keep> {
   return z
     .strictObject({
-      publications: scalar((word) => parseOrNone(word, parseCount)).optional(),
-      age: scalar((word) => parseOrNone(word, parseDurationMs)).optional(),
-      bytes: scalar((word) => parseOrNone(word, sizeBytes)).optional(),
+      publications: scalar((word) => atLeastOne(parseOrNone(word, parseCount))).optional(),
+      age: scalar((word) => atLeastOne(parseOrNone(word, parseDurationMs))).optional(),
+      bytes: scalar((word) => atLeastOne(parseOrNone(word, sizeBytes))).optional(),
     })
     .transform(({ publications, age, bytes }) => ({
       publications: publications === undefined ? defaultKeep.publications : publications,
@@ -63,9 +73,9 @@ function optionalKeep(): z.ZodType<Keep> {
 
 const rule: z.ZodType<Rule> = z
   .strictObject({
-    match: scalar((word) => (patternProblem(word) === undefined ? word : problemOf('parameter-invalid', patternText(word)))),
+    match: scalar(pattern),
     keep: optionalKeep().optional(),
-    payload: scalar(sizeBytes).optional(),
+    payload: scalar((word) => atLeastOne(sizeBytes(word))).optional(),
     public: z.boolean('this is true or false').optional(),
   })
   .transform(({ match, keep, payload, public: isPublic }) => ({
@@ -74,10 +84,6 @@ const rule: z.ZodType<Rule> = z
     payloadBytes: payload ?? defaultRule.payloadBytes,
     public: isPublic ?? defaultRule.public,
   }))
-
-function patternText(word: string): string {
-  return `${JSON.stringify(word)} is no pattern: ${channelProblem(word) === undefined ? '' : (patternProblem(word) ?? '')}`
-}
 
 /** A limit by its unit: bytes and milliseconds may be written as a size or a duration, or as a plain number of them. */
 function limit(name: LimitName): z.ZodType<number | undefined> {
@@ -90,7 +96,7 @@ function limit(name: LimitName): z.ZodType<number | undefined> {
         : name.endsWith('Ms')
           ? parseDurationMs(word)
           : parseCount(word)
-    return value === 0 ? problemOf('parameter-invalid', 'a limit is at least 1') : value
+    return atLeastOne(value)
   }).optional()
 }
 
@@ -105,9 +111,7 @@ function optionKey(name: OptionName): z.ZodType<string | undefined> {
     .min(1, 'a list has at least one item')
     .transform((words) => words.join(','))
   const takesList = name === 'transports' || name === 'origins' || name === 'hosts'
-  return (
-    takesList ? z.unknown().pipe(z.preprocess((value) => (Array.isArray(value) ? value : [value]), list)) : scalar(checked)
-  ).optional() as z.ZodType<string | undefined>
+  return (takesList ? z.preprocess((value): unknown[] => (Array.isArray(value) ? value : [value]), list) : scalar(checked)).optional()
 }
 
 const keys = optionNames.filter((name) => optionOf(name).inFile !== false)

@@ -8,7 +8,7 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Relative paths are read from here. */
   readonly directory: string
-  /** Calls back for every wish to end (SIGINT, SIGTERM, SIGHUP); returns what stops it. */
+  /** Calls back for every wish to end (SIGINT, SIGTERM); returns what stops it. */
   onEnd(call: (signal: string) => void): () => void
 }
 
@@ -18,11 +18,21 @@ export function processIo(): Io {
   return { stdin, stdout, stderr, env, directory: process.cwd(), onEnd: onEndSignals }
 }
 
+// One Ctrl-C comes several times where the terminal, a shell and npm each pass it on.
+const sameWishMs = 500
+
 function onEndSignals(call: (signal: string) => void): () => void {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const signal of signals) process.on(signal, call)
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  let lastMs = -sameWishMs
+  const listener = (signal: string): void => {
+    const nowMs = performance.now()
+    const again = nowMs - lastMs < sameWishMs
+    lastMs = nowMs
+    if (!again) call(signal)
+  }
+  for (const signal of signals) process.on(signal, listener)
   return () => {
-    for (const signal of signals) process.off(signal, call)
+    for (const signal of signals) process.off(signal, listener)
   }
 }
 

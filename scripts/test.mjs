@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+// `npm test -- ARGUMENTS OF VITEST`: installs what is missing, runs the tests, and fails where one left a process behind.
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { install, root, say } from './set-up.mjs'
+
+const run = randomUUID()
+const args = process.argv.slice(2)
+const leftOut = []
+
+install(true)
+if (process.env.FANFARE_TEST_BUILD === 'skip')
+  leftOut.push('the build (FANFARE_TEST_BUILD=skip): workers and the command run from what was built before')
+if (args.length > 0) leftOut.push(`what ${JSON.stringify(args.join(' '))} does not name`)
+
+const vitest = spawn(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...args], {
+  cwd: root,
+  stdio: ['inherit', 'inherit', 'pipe'],
+  env: { ...process.env, FANFARE_TEST_RUN: run, ...(process.stderr.isTTY ? { FORCE_COLOR: '1' } : {}) },
+})
+// Vitest only warns of a worker that does not end; here it is a failure.
+let hanging = false
+vitest.stderr.on('data', (part) => {
+  process.stderr.write(part)
+  if (/Timeout terminating|close timed out/.test(part.toString())) hanging = true
+})
+// A terminal sends the signal to vitest too; npm and CI send it here only.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => vitest.kill(signal))
+
+vitest.on('close', (code, signal) => {
+  const left = process.platform === 'linux' ? processesOf(run) : []
+  if (process.platform !== 'linux') leftOut.push('the search for processes that tests leave behind (it reads /proc)')
+  for (const { pid, command } of left) {
+    process.stderr.write(`fanfare: a test left process ${pid} behind: ${command}\n`)
+    process.kill(pid, 'SIGKILL')
+  }
+  if (hanging) process.stderr.write('fanfare: a test file did not end: something in it still runs (see above)\n')
+  for (const text of leftOut) say(`left out: ${text}`)
+  process.exitCode = code !== 0 || signal !== null ? (code ?? 1) || 1 : left.length > 0 || hanging ? 1 : 0
+})
+
+/** All processes that were started by this run: the mark in their environment is inherited. */
+function processesOf(mark) {
+  const found = []
+  for (const entry of readdirSync('/proc')) {
+    if (!/^[0-9]+$/.test(entry) || Number(entry) === process.pid) continue
+    try {
+      if (!readFileSync(`/proc/${entry}/environ`, 'utf8').includes(`FANFARE_TEST_RUN=${mark}`)) continue
+      const command = readFileSync(`/proc/${entry}/cmdline`, 'utf8').split('\0').join(' ').trim()
+      if (command !== '') found.push({ pid: Number(entry), command })
+    } catch (error) {
+      // It has gone in the meantime, or belongs to somebody else.
+      if (!['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(error.code)) throw error
+    }
+  }
+  return found
+}
