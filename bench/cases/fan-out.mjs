@@ -25,7 +25,7 @@ export async function run({ rounds, quick, only, say }) {
       ['Fanfare, disk', measure({ kind: 'fanfare', engine: 'disk' })],
     ])
     const measured = await new Rounds().run({
-      rounds: rounds ?? (quick ? 2 : 9),
+      rounds: rounds ?? (quick ? 2 : 7),
       say: (text) => say(`${part.name} ${text}`),
       variants,
       describe: (one) =>

@@ -27,7 +27,7 @@ export async function run({ rounds, quick, only, say }) {
     ])
     const describe = (/** @type {any} */ one) => `${number(one.kib)} KiB each, of it heap ${number(one.heapKib)}`
     const measured = await new Rounds().run({
-      rounds: rounds ?? (quick ? 1 : 3),
+      rounds: rounds ?? (quick || part.most === undefined ? 1 : 3),
       say: (text) => say(`${part.name} ${text}`),
       variants,
       describe,

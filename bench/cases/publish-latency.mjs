@@ -18,7 +18,7 @@ export async function run({ rounds, quick, say }) {
   ])
   const describe = (/** @type {any} */ one) =>
     `p50 ${number(one.without.p50 / 1000)} ms, with ${queued} pbkdf2 ${number(one.with.p50 / 1000)} ms`
-  const measured = await new Rounds().run({ rounds: rounds ?? (quick ? 1 : 5), say, variants, describe })
+  const measured = await new Rounds().run({ rounds: rounds ?? (quick ? 1 : 3), say, variants, describe })
   const cell = (/** @type {string} */ name, /** @type {(one: any) => number} */ value) => spread(measured.spread(name, value))
   const growth = (/** @type {string} */ name) => measured.spread(name, (one) => one.with.p50 / one.without.p50)
   return {

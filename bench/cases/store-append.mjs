@@ -8,7 +8,7 @@ const channels = 1000
 const payloadBytes = 100
 const stores = ['fanfare', 'lmdb', 'floor-append', 'floor-zeroed']
 
-/** `records` and not seconds where the run must be long enough that segments are merged: 2.3 GiB of records. */
+/** `records` and not seconds where the run must be long enough that segments are merged: 1.1 GB of records. */
 const parts = [
   { name: 'batches', title: 'batches of 100, one after the other, sealing included', batch: 100, inFlight: 1, seconds: 3, stores },
   { name: 'singles', title: 'single records, 64 in flight', batch: 1, inFlight: 64, seconds: 3, stores },
@@ -17,7 +17,7 @@ const parts = [
     title: 'batches of 100, sealing and merging included',
     batch: 100,
     inFlight: 1,
-    records: 16_000_000,
+    records: 8_000_000,
     stores: ['fanfare', 'floor-append', 'floor-zeroed'],
   },
 ]
