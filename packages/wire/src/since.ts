@@ -69,9 +69,9 @@ export function parseOnGap(text: string | undefined): OnGap | Problem {
   return problemOf('parameter-invalid', 'onGap is latest or stop')
 }
 
-/** Up to 9 digits. */
+/** Of any size: where a limit counts instead, it does for the largest too. */
 function wholeNumber(text: string): number | undefined {
-  return /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined
+  return /^[0-9]{1,32}$/.test(text) ? Math.min(Number(text), Number.MAX_SAFE_INTEGER) : undefined
 }
 
 // Empty elements of a list are passed over (RFC 9110, section 5.6.1).

@@ -14,7 +14,7 @@ import type { MessageItem, Problem } from '@fanfare/wire'
 import type { Published } from '../core/node-contract.ts'
 import { readBody } from './body.ts'
 import type { Exchange } from './exchange.ts'
-import { answerJson, knownError, refuse, track } from './exchange.ts'
+import { answerJson, answerWith, begin, knownError, refuse } from './exchange.ts'
 import { idempotencyKey, refuseEncodings } from './publish.ts'
 import { flagOf } from './receive.ts'
 import { onlyValue, parseQuery } from './target.ts'
@@ -29,6 +29,7 @@ export function publishBatch(exchange: Exchange): void {
   refuseEncodings(req.headers)
   const layout = layoutOf(req.headers['content-type'])
   const limits = site.settings.limits
+  begin(exchange)
   readBody(req, res, site.ground.wheel, { mostBytes: limits.batchBytes, tooLarge: 'body-too-large', bodyMs: limits.bodyMs }, (body) => {
     if (body instanceof FanfareError) return refuse(exchange, body)
     const items = parseItems(body, layout, limits.batchItems)
@@ -44,32 +45,26 @@ function publishAll(exchange: Exchange, items: readonly Item[], key: string | un
   if (problem !== undefined && isProblem(problem))
     return refuse(exchange, new FanfareError(problem.code, problem.problem, { extra: { index: bad } }))
   if (items.length === 0) return answerJson(exchange, 200, '[]')
-  track(
-    exchange.site,
+  answerWith(
+    exchange,
     exchange.site.node.publishAtomic(
       items.filter((item): item is MessageItem => !isProblem(item)),
       { key },
     ),
     (published) => answerAll(exchange, published),
-    (error) => refuse(exchange, error),
   )
 }
 
 function publishEach(exchange: Exchange, items: readonly Item[], key: string | undefined): void {
   const good = items.filter((item): item is MessageItem => !isProblem(item))
   if (good.length === 0) return answerAll(exchange, items.map(errorOf))
-  track(
-    exchange.site,
-    exchange.site.node.publishEach(good, { key }),
-    (results) => {
-      let next = 0
-      answerAll(
-        exchange,
-        items.map((item) => (isProblem(item) ? errorOf(item) : (results[next++] ?? errorOf(lost)))),
-      )
-    },
-    (error) => refuse(exchange, error),
-  )
+  answerWith(exchange, exchange.site.node.publishEach(good, { key }), (results) => {
+    let next = 0
+    answerAll(
+      exchange,
+      items.map((item) => (isProblem(item) ? errorOf(item) : (results[next++] ?? errorOf(lost)))),
+    )
+  })
 }
 
 const lost = problemOf('internal', 'the item was not answered')
@@ -93,11 +88,13 @@ type Layout = 'array' | 'lines' | 'either'
 
 function layoutOf(contentType: string | undefined): Layout {
   if (contentType === undefined || contentType === '') return 'either'
-  const { essence } = orThrow(parseMediaType(contentType))
+  const { essence, parameters } = orThrow(parseMediaType(contentType))
+  const charset = parameters.find(([name]) => name === 'charset')?.[1].toLowerCase() ?? 'utf-8'
+  if (charset !== 'utf-8' && charset !== 'utf8' && charset !== 'us-ascii') throw new FanfareError('media-type-unsupported', 'JSON is UTF-8')
   if (essence === 'application/x-ndjson' || essence === 'application/ndjson' || essence === 'application/jsonl') return 'lines'
   if (essence === 'application/json') return 'array'
-  // What curl -d and fetch say by themselves.
-  if (essence === 'application/x-www-form-urlencoded' || essence === 'text/plain') return 'either'
+  // What curl -d says by itself.
+  if (essence === 'application/x-www-form-urlencoded') return 'either'
   throw new FanfareError('media-type-unsupported', 'a batch is application/json (an array) or application/x-ndjson')
 }
 

@@ -37,7 +37,7 @@ export function refuse(exchange: Exchange, error: unknown, fields: readonly stri
     'Content-Length',
     length,
     ...noStore,
-    ...retryAfter(known),
+    ...fieldsOf(known),
     ...fields,
   ]
   const unread = unreadBody(req)
@@ -69,8 +69,12 @@ function unreadBody(req: IncomingMessage): 'none' | 'coming' | 'withheld' {
   return coding === undefined && Number(declared) <= smallBodyBytes ? 'none' : 'coming'
 }
 
-function retryAfter(error: FanfareError): readonly string[] {
-  return error.retry && (error.status === 503 || error.status === 429) ? ['Retry-After', '1'] : noFields
+/** Fields that belong to an error wherever it happens. */
+function fieldsOf(error: FanfareError): readonly string[] {
+  if (error.retry && (error.status === 503 || error.status === 429)) return ['Retry-After', '1']
+  if (error.status === 426) return ['Upgrade', 'websocket', 'Connection', 'Upgrade']
+  // Who is mistaken about one request may be about where the next one begins.
+  return error.code === 'request-malformed' ? ['Connection', 'close'] : noFields
 }
 
 export function problemJson(error: FanfareError): string {
@@ -82,14 +86,19 @@ export function knownError(error: unknown): FanfareError {
   return error instanceof FanfareError ? error : new FanfareError('internal', 'the server could not answer', { cause: error })
 }
 
-/** Counts an answer that takes time, so that a clean end waits for it. */
-export function track<T>(site: Site, work: Promise<T>, answer: (value: T) => void, failed: (error: unknown) => void): void {
+/** Begins a request that takes time, so that a clean end waits for its answer. Once the server goes down it throws `draining`. */
+export function begin({ site, res }: Exchange): void {
   const { state } = site
+  if (state.draining) throw new FanfareError('draining', 'the server goes down; come again')
   state.underWay++
-  const done = (): void => {
+  res.once('close', () => {
     if (--state.underWay === 0) state.onQuiet?.()
-  }
-  work.then(answer).catch(failed).finally(done)
+  })
+}
+
+/** Answers when the work is done, or with what went wrong with it. */
+export function answerWith<T>(exchange: Exchange, work: Promise<T>, answer: (value: T) => void): void {
+  work.then(answer).catch((error: unknown) => refuse(exchange, error))
 }
 
 const noFields: readonly string[] = []

@@ -23,6 +23,7 @@ export type GuardSettings = Pick<Settings, 'hosts' | 'origins' | 'insecure'> & {
 }
 
 const mostRemembered = 1000
+const mostPort = 65_535
 
 export function createGuard(settings: GuardSettings): Guard {
   const hostAllowed = remembered((host) => isHostAllowed(host, settings))
@@ -30,15 +31,12 @@ export function createGuard(settings: GuardSettings): Guard {
     check(visitor) {
       const host = hostOf(visitor)
       if (host === undefined ? !visitor.hostless : !hostAllowed(host)) {
-        throw new FanfareError(
-          'host-refused',
-          host === undefined ? 'a request has one Host' : `this server does not answer for ${quoted(host)}`,
-        )
+        throw new FanfareError('host-refused', host === undefined ? 'a request has one Host' : 'this server does not answer for that host')
       }
       const [origin] = visitor.origins
       if (origin === undefined) return undefined
       if (visitor.origins.length === 1 && isOriginAllowed(origin, host, settings)) return origin
-      throw new FanfareError('origin-refused', `pages of ${quoted(origin)} may not use this server`)
+      throw new FanfareError('origin-refused', 'pages of that origin may not use this server')
     },
   }
 }
@@ -60,7 +58,7 @@ const hostShape = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?$/
 function isHostAllowed(host: string, settings: GuardSettings): boolean {
   const found = hostShape.exec(host)
   const name = found?.[1]
-  if (name === undefined) return false
+  if (name === undefined || Number(found?.[2] ?? 0) > mostPort) return false
   if (settings.hosts?.some((allowed) => allowed === host || allowed === name) === true) return true
   if (settings.loopback) return isLoopback(name)
   return settings.hosts === undefined && settings.insecure
@@ -72,7 +70,7 @@ function isOriginAllowed(origin: string, host: string | undefined, settings: Gua
   if (settings.origins?.includes(origin) === true) return true
   const found = originShape.exec(origin)
   const authority = found?.[2]
-  if (authority === undefined) return false
+  if (authority === undefined || Number(/:([0-9]+)$/.exec(authority)?.[1] ?? 0) > mostPort) return false
   if (settings.loopback && isLoopback(authority.replace(/:[0-9]+$/, ''))) return true
   // A page of this very server: its Host has passed, and where lists are configured they say it all.
   return settings.origins === undefined && host !== undefined && withoutPort(authority, found?.[1]) === withoutPort(host, found?.[1])
@@ -93,8 +91,4 @@ function remembered(decide: (text: string) => boolean): (text: string) => boolea
     verdicts.set(text, verdict)
     return verdict
   }
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.slice(0, 100))
 }

@@ -5,7 +5,7 @@ import { FanfareError } from '@fanfare/wire'
 import type { Published } from '../core/node-contract.ts'
 import { readBody } from './body.ts'
 import type { Exchange } from './exchange.ts'
-import { answerJson, refuse, track } from './exchange.ts'
+import { answerJson, answerWith, begin, refuse } from './exchange.ts'
 import { channelOf } from './channel-name.ts'
 
 /** `POST /channels/{channel}` (CONTRACT section 3). */
@@ -15,16 +15,12 @@ export function publish(exchange: Exchange): void {
   const key = idempotencyKey(req.headers)
   const fields = { event: headerText(req.headers, 'fanfare-event', 'event-name-invalid'), id: headerText(req.headers, 'fanfare-id') }
   refuseEncodings(req.headers)
+  begin(exchange)
   readBody(req, res, site.ground.wheel, site.bodyLimits, (body) => {
     if (body instanceof FanfareError) return refuse(exchange, body)
     const message = messageFromBody(req.headers['content-type'], body, fields)
     if (isProblem(message)) return refuse(exchange, new FanfareError(message.code, message.problem))
-    track(
-      site,
-      site.node.publish(channel, message, { key }),
-      (published) => answerPublished(exchange, published),
-      (error) => refuse(exchange, error),
-    )
+    answerWith(exchange, site.node.publish(channel, message, { key }), (published) => answerPublished(exchange, published))
   })
 }
 

@@ -18,13 +18,13 @@ import {
   sinceOf,
 } from '@fanfare/wire'
 import type { JsonSlice, Since } from '@fanfare/wire'
-import { chooseTransport } from '../transports/negotiate.ts'
+import { chooseTransport, wayProblem } from '../transports/negotiate.ts'
 import { refuseSse } from '../transports/sse.ts'
 import type { Question, Transport } from '../transports/transport.ts'
 import { readBody } from './body.ts'
 import { channelOf } from './channel-name.ts'
 import type { Exchange } from './exchange.ts'
-import { knownError, refuse } from './exchange.ts'
+import { begin, knownError, refuse } from './exchange.ts'
 import { refuseEncodings } from './publish.ts'
 import type { Site } from './site.ts'
 import type { Query, Target } from './target.ts'
@@ -50,6 +50,7 @@ export function receivePosted(exchange: Exchange): void {
   const media = type === undefined || type === '' ? undefined : orThrow(parseMediaType(type))
   if (media !== undefined && !/^(?:application\/json|text\/plain|.*\+json)$/.test(media.essence))
     throw new FanfareError('media-type-unsupported', 'a subscription is JSON')
+  begin(exchange)
   const bodyLimits = { mostBytes: subscriptionBytes, tooLarge: 'body-too-large' as const, bodyMs: site.settings.limits.bodyMs }
   readBody(req, res, site.ground.wheel, bodyLimits, (body) => {
     if (body instanceof FanfareError) return refuse(exchange, body)
@@ -145,12 +146,14 @@ function transportOf(site: Site, query: Query, req: IncomingMessage, upgrade: bo
   if (!site.settings.transports.has(name)) throw new FanfareError('transport-disabled', `${name} is switched off here`)
   const transport = site.transports.get(name)
   if (transport === undefined) throw new FanfareError('not-available', `${name} is not built yet`)
+  const wrongWay = wayProblem(name, upgrade)
+  if (wrongWay !== undefined) throw new FanfareError(wrongWay.code, wrongWay.problem)
   return transport
 }
 
 export function flagOf(name: string, value: string | undefined): boolean {
   if (value === undefined || value === '0' || value === 'false') return false
-  if (value === '' || value === '1' || value === 'true') return true
+  if (value === '1' || value === 'true') return true
   throw new FanfareError('parameter-invalid', `${name} is 1 or 0`)
 }
 

@@ -16,12 +16,7 @@ function route(handlers: Readonly<Record<string, Handler>>): Route {
 }
 
 function upgradeOnly(exchange: Exchange): void {
-  refuse(exchange, new FanfareError('upgrade-required', 'this address wants a request with Upgrade: websocket'), [
-    'Upgrade',
-    'websocket',
-    'Connection',
-    'Upgrade',
-  ])
+  refuse(exchange, new FanfareError('upgrade-required', 'this address wants a request with Upgrade: websocket'))
 }
 
 const exact: ReadonlyMap<string, Route> = new Map([

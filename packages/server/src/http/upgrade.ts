@@ -78,13 +78,20 @@ function checkHandshake(req: IncomingMessage): void {
   const invalid = (detail: string): FanfareError => new FanfareError('upgrade-invalid', detail)
   if (req.httpVersion !== '1.1') throw invalid('an upgrade wants HTTP/1.1')
   if (req.method !== 'GET') throw invalid('an upgrade to WebSocket is a GET')
-  if (headers.upgrade?.toLowerCase() !== 'websocket') throw invalid('only Upgrade: websocket is known')
+  if (!namesWebSocket(headers.upgrade)) throw invalid('only Upgrade: websocket is known')
+  // `ws` compares the whole field.
+  headers.upgrade = 'websocket'
   if (Number(headers['content-length'] ?? 0) !== 0 || headers['transfer-encoding'] !== undefined) throw invalid('an upgrade has no body')
   const key = headers['sec-websocket-key']
   if (key === undefined || !/^[A-Za-z0-9+/]{21}[AQgw]==$/.test(key)) throw invalid('Sec-WebSocket-Key is 16 bytes in base64')
   if (headers['sec-websocket-version'] !== '13') throw new FanfareError('upgrade-required', 'the version of WebSocket is 13')
   const protocol = headers['sec-websocket-protocol']
   if (protocol !== undefined && !isTokenList(protocol)) throw invalid('Sec-WebSocket-Protocol is a list of different tokens')
+}
+
+/** The field is a list, compared without case; a version after a slash would name another protocol. */
+function namesWebSocket(field: string | undefined): boolean {
+  return field?.split(',').some((token) => token.trim().toLowerCase() === 'websocket') === true
 }
 
 function isTokenList(text: string): boolean {
@@ -101,6 +108,7 @@ export function refuseUpgrade(socket: Duplex, error: FanfareError): void {
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Cache-Control: no-store',
     'X-Content-Type-Options: nosniff',
+    'Vary: Origin',
     'Connection: close',
   ]
   if (error.status === 426) fields.push('Upgrade: websocket', 'Sec-WebSocket-Version: 13')

@@ -52,6 +52,10 @@ class FanfareConversation implements Conversation {
     for (const command of commands) this.#begin(command)
   }
 
+  ending(done: () => void): void {
+    this.#queue.whenQuiet(done)
+  }
+
   beat(): void {
     for (const subscription of this.#subscriptions.values()) subscription.beat()
   }

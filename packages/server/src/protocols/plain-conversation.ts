@@ -1,8 +1,8 @@
-import { cursorMessage, FanfareError, gapMessage } from '@fanfare/wire'
+import { cursorMessage, FanfareError, gapMessage, parseCursor } from '@fanfare/wire'
 import type { Gap, Message } from '@fanfare/wire'
 import type { FanfareNode } from '../core/node-contract.ts'
 import type { ReceiveRequest } from '../core/receive.ts'
-import type { Receiver, Sink } from '../core/sink.ts'
+import type { Receiver, Run, Sink } from '../core/sink.ts'
 import type { Conversation, Link } from './protocol.ts'
 import { closeReason } from './close-reason.ts'
 import { PublishQueue } from './publish-queue.ts'
@@ -25,6 +25,9 @@ class PlainConversation implements Conversation, Sink {
   readonly #link: Link
   readonly #receiver: Receiver
   readonly #queue: PublishQueue
+  /** Place of the newest publication that came over this link. */
+  #published = 0
+  #ended: (() => void) | undefined
 
   constructor(node: FanfareNode, request: PlainRequest, link: Link) {
     this.#node = node
@@ -47,8 +50,9 @@ class PlainConversation implements Conversation, Sink {
     this.mark(place)
   }
 
-  write(bytes: Uint8Array): void {
+  write(bytes: Uint8Array, run: Run): void {
     this.#link.write(bytes)
+    if (this.#ended !== undefined && run.place >= this.#published) this.#ended()
   }
 
   gap(gap: Gap): void {
@@ -84,7 +88,20 @@ class PlainConversation implements Conversation, Sink {
     const message: Message = binary
       ? { data: own, format: 'bytes', type: 'application/octet-stream' }
       : { data: own, format: 'text', type: 'text/plain' }
-    this.#queue.add(own.length, this.#node.publish(publishTo, message), undefined, (error) => this.#refuse(error))
+    this.#queue.add(
+      own.length,
+      this.#node.publish(publishTo, message),
+      ({ cursor }) => (this.#published = Math.max(this.#published, parseCursor(cursor)?.seq ?? 0)),
+      (error) => this.#refuse(error),
+    )
+  }
+
+  /** The client gets its own messages back as far as they came, its good-bye after them. */
+  ending(done: () => void): void {
+    this.#queue.whenQuiet(() => {
+      if (this.#receiver.place >= this.#published) done()
+      else this.#ended = done
+    })
   }
 
   beat(): void {

@@ -51,6 +51,8 @@ export interface Link {
 export interface Conversation {
   /** A whole message. `data` is good only during the call. */
   message(data: Uint8Array, binary: boolean): void
+  /** The client says good-bye: call `done` once what it sent before is published and answered. The transport doesn't wait for long. */
+  ending(done: () => void): void
   /** Every `limits.pingMs`. */
   beat(): void
   /** The server goes down: say so, with the milliseconds after which to come again, and close the link. */

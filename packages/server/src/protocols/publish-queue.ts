@@ -9,6 +9,7 @@ export class PublishQueue {
   #underWay = 0
   #bytes = 0
   #held = false
+  #quiet: (() => void) | undefined
 
   constructor(link: Link) {
     this.#link = link
@@ -31,7 +32,8 @@ export class PublishQueue {
     failed: (error: unknown) => void,
   ): Promise<void> {
     try {
-      answered?.(await publish)
+      const value = await publish
+      answered?.(value)
     } catch (error) {
       failed(error)
     } finally {
@@ -39,9 +41,16 @@ export class PublishQueue {
     }
   }
 
+  /** Calls once nothing is under way. */
+  whenQuiet(call: () => void): void {
+    if (this.#underWay === 0) return call()
+    this.#quiet = call
+  }
+
   #done(bytes: number): void {
     this.#underWay--
     this.#bytes -= bytes
+    if (this.#underWay === 0) this.#quiet?.()
     if (!this.#held || this.#underWay > mostUnderWay / 2 || this.#bytes > mostUnderWayBytes / 2) return
     this.#held = false
     this.#link.release()

@@ -23,16 +23,19 @@ const byMediaType: Readonly<Record<string, TransportName>> = {
 const streamingTypes = Object.keys(byMediaType)
 const pollType = 'application/json'
 
+/** What is wrong with a transport for a request that offers an upgrade, or doesn't. */
+export function wayProblem(name: TransportName, upgrade: boolean): Problem | undefined {
+  if (upgrade === (name === 'websocket')) return undefined
+  return upgrade
+    ? problemOf('upgrade-invalid', `an upgrade is answered by websocket, not by ${name}`)
+    : problemOf('upgrade-required', 'websocket wants a request with Upgrade: websocket')
+}
+
 /** Which transport answers (CONTRACT section 4): the one that is named, else WebSocket for an upgrade, else by Accept. */
 export function chooseTransport(wish: Wish): TransportName | Problem {
   const { named, upgrade } = wish
   if (named !== undefined) {
     if (!isTransportName(named)) return problemOf('transport-unknown', `there is no transport ${JSON.stringify(named.slice(0, 40))}`)
-    if (upgrade !== (named === 'websocket')) {
-      return upgrade
-        ? problemOf('upgrade-invalid', `an upgrade is answered by websocket, not by ${named}`)
-        : problemOf('upgrade-required', 'websocket wants a request with Upgrade: websocket')
-    }
     return named
   }
   if (upgrade) return 'websocket'

@@ -15,7 +15,7 @@ import type { Timed, WheelTimer } from './wheel.ts'
 /** A peer that says nothing to so many pings in a row, while nothing else was sent to it, is gone. */
 const mostPingsMissed = 2
 /** How long a peer has for its part of the closing handshake. */
-const closeTimeoutMs = 5000
+const closeTimeoutMs = 2000
 /** Fragments of a message, and pieces that wait to become one, are at least this large on average: a message in single bytes costs a hundred times its size. */
 const fragmentBytes = 64
 const mostPongsWaiting = 64
@@ -28,7 +28,7 @@ export function websocket(ground: Ground): Transport {
   let answering: UpgradeCall | undefined
   const { frameBytes } = ground.limits
   // Some options are younger than the types of `ws`.
-  const options: ServerOptions & {
+  const options: ServerOptions<typeof PatientWebSocket> & {
     readonly closeTimeout: number
     readonly maxPendingAutoPongs: number
     readonly maxFragments: number
@@ -41,16 +41,17 @@ export function websocket(ground: Ground): Transport {
     maxFragments: Math.ceil(frameBytes / fragmentBytes),
     maxBufferedChunks: Math.ceil(frameBytes / fragmentBytes),
     maxPendingAutoPongs: mostPongsWaiting,
+    WebSocket: PatientWebSocket,
     handleProtocols: () => answering?.subprotocol ?? false,
     perMessageDeflate: ground.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true, concurrencyLimit: 2 } : false,
   }
-  const server = new WebSocketServer(options)
+  const server = new WebSocketServer<typeof PatientWebSocket>(options)
   return {
     name: 'websocket',
     upgrade(call) {
       // `ws` calls back before it returns, or refuses by itself.
       answering = call
-      server.handleUpgrade(call.req, call.socket, call.head, (ws: WebSocket, req: IncomingMessage) => {
+      server.handleUpgrade(call.req, call.socket, call.head, (ws: PatientWebSocket, req: IncomingMessage) => {
         new WebSocketLink(ground, ws, req.socket).open(call)
       })
       answering = undefined
@@ -67,12 +68,24 @@ function frameOf(write: (out: ByteWriter) => void): Uint8Array {
   return out.slice()
 }
 
+/** Answers a close only when what was sent before it has been dealt with: messages are committed meanwhile, which `ws` can't know. */
+class PatientWebSocket extends WebSocket {
+  /** Takes over the answer to a close or to a violation, where it returns true. */
+  onEnding: ((answer: () => void) => boolean) | undefined
+
+  override close(code?: number, data?: string | Buffer): void {
+    const { onEnding } = this
+    this.onEnding = undefined
+    if (this.readyState !== WebSocket.OPEN || onEnding?.(() => super.close(code, data)) !== true) super.close(code, data)
+  }
+}
+
 class WebSocketLink implements Link, SocketOwner, Held, Timed {
   readonly transport = 'websocket'
   readonly framing: Framing
   readonly most: number
   readonly #ground: Ground
-  readonly #ws: WebSocket
+  readonly #ws: PatientWebSocket
   readonly #writer: SocketWriter
   readonly #timer: WheelTimer
   #conversation: Conversation | undefined
@@ -84,7 +97,7 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
   #wrote = false
   #pingsMissed = 0
 
-  constructor(ground: Ground, ws: WebSocket, socket: Duplex) {
+  constructor(ground: Ground, ws: PatientWebSocket, socket: Duplex) {
     this.#ground = ground
     this.#ws = ws
     this.framing = ws.extensions === '' ? framing : deflatedFraming
@@ -96,9 +109,10 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
   open(call: UpgradeCall): void {
     const ws = this.#ws
     ws.on('message', (data, binary) => this.#message(data, binary))
+    ws.onEnding = (answer) => this.#ending(answer)
     ws.on('pong', () => (this.#heard = true))
-    // `ws` has closed with the code that fits; `close` follows.
-    ws.on('error', () => this.#end())
+    // `ws` closes with the code that fits; `close` follows.
+    ws.on('error', () => undefined)
     ws.on('close', () => this.#end())
     this.#ground.held.add(this)
     this.#timer.start(this.#ground.limits.pingMs)
@@ -141,6 +155,7 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
 
   close(code: number, reason: string): void {
     if (this.#ws.readyState !== WebSocket.OPEN) return
+    this.#ws.onEnding = undefined
     this.#ws.close(code, cutToBytes(reason, 123))
     // The rest of the handshake is read even where nothing else was.
     this.#held = false
@@ -185,6 +200,19 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
     this.#heard = true
     // `ws` gives Buffers unless it is told otherwise.
     if (Buffer.isBuffer(data)) this.#conversation?.message(data, binary)
+  }
+
+  /** The client, or what it broke, ends the connection. */
+  #ending(answer: () => void): boolean {
+    const conversation = this.#conversation
+    if (conversation === undefined) return false
+    const timer = this.#ground.wheel.timer({ onTime: () => answer() })
+    timer.start(closeTimeoutMs)
+    conversation.ending(() => {
+      timer.stop()
+      answer()
+    })
+    return true
   }
 
   #flow(): void {
