@@ -130,7 +130,7 @@ export class Chunk implements Stepper, Follower {
     members.length = kept
     this.#sweeping = false
     if (this.#holes > 0) this.#closeHoles()
-    this.#state.lanes.deliveries += served * count
+    this.#state.lanes.writes += served
     this.#state.counters.deliveries += served * count
   }
 

@@ -27,11 +27,6 @@ export interface Part extends Follower {
   failed(error: FanfareError): void
 }
 
-interface Flight {
-  readonly through: number
-  readonly waiters: Part[]
-}
-
 /**
  * One channel in one node: its head, its lost ground, its pages in memory and who follows it. Born at the feed's place: whatever stands at or after
  * its head needs no read. It lives as long as anybody holds a part of it.
@@ -56,7 +51,8 @@ export class Hub implements Ground, PageOwner {
   readonly #followers: Follower[] = []
   readonly #audiences = new Map<string, Audience>()
   readonly #pages: Page[] = []
-  readonly #flights = new Map<number, Flight>()
+  /** Reads under way: those who wait for the page after a place. */
+  readonly #flights = new Map<number, Part[]>()
   #open: Page
   #held = 0
 
@@ -158,12 +154,12 @@ export class Hub implements Ground, PageOwner {
     part.waiting = true
     const flight = this.#flights.get(place)
     if (flight !== undefined) {
-      flight.waiters.push(part)
+      flight.push(part)
       return
     }
-    const started: Flight = { through: this.#state.place, waiters: [part] }
-    this.#flights.set(place, started)
-    this.#state.reads.ask(() => this.#ask(place, started))
+    const waiters = [part]
+    this.#flights.set(place, waiters)
+    this.#state.reads.ask(() => this.#ask(place, waiters))
   }
 
   evicted(page: Page): void {
@@ -176,26 +172,28 @@ export class Hub implements Ground, PageOwner {
     if (at >= 0) this.#pages.splice(at, 1)
   }
 
-  async #ask(place: number, flight: Flight): Promise<void> {
-    if (flight.waiters.every((part) => !part.waiting)) {
+  async #ask(place: number, asking: Part[]): Promise<void> {
+    if (asking.every((part) => !part.waiting)) {
       this.#flights.delete(place)
       return
     }
     try {
-      this.#answered(place, flight, await this.#state.engine.read(this.channel, place, flight.through))
+      // No further than the feed: a cursor must not overtake the tail.
+      const answer = await this.#state.engine.read(this.channel, place, this.#state.place)
+      this.#answered(place, asking, answer)
     } catch (error) {
       this.#flights.delete(place)
       const failure = error instanceof FanfareError ? error : new FanfareError('internal', 'the engine could not read', { cause: error })
-      for (const part of flight.waiters) if (part.waiting) part.failed(failure)
+      for (const part of asking) if (part.waiting) part.failed(failure)
     }
   }
 
-  #answered(place: number, flight: Flight, answer: EnginePage): void {
+  #answered(place: number, asking: Part[], answer: EnginePage): void {
     this.#flights.delete(place)
     this.#learn(answer.facts, answer.through)
     const from = Math.max(answer.from, answer.facts.trimmed.seq, answer.facts.deletedAt)
     const page = new Page(from, answer.through, [...answer.publications])
-    const waiters = flight.waiters.filter((part) => part.waiting)
+    const waiters = asking.filter((part) => part.waiting)
     const kept = this.#state.hubs.get(this.channel) === this && from < page.through
     if (kept && (waiters.length > 1 || this.#state.cache.askedBefore(this.channel, place))) this.#insert(page)
     for (const part of waiters) {

@@ -8,8 +8,8 @@ export interface Stepper {
 }
 
 export interface LaneBudgets {
-  /** Deliveries of live steps before others get a turn. */
-  readonly deliveries: number
+  /** Writes of live steps before others get a turn. */
+  readonly writes: number
   /** Bytes for those that lag in each turn; never zero, so that a busy channel does not starve them. */
   readonly bytes: number
 }
@@ -17,7 +17,7 @@ export interface LaneBudgets {
 /** A step costs at least this, so that steps which deliver nothing are bounded too. */
 const leastBytes = 1024
 
-/** The order of work: live steps first, by a budget of deliveries; then those that lag, by a budget of bytes; then the event loop. */
+/** The order of work: live steps first, by a budget of writes; then those that lag, by a budget of bytes; then the event loop. */
 export class Lanes {
   readonly #runtime: Runtime
   readonly #budgets: LaneBudgets
@@ -27,8 +27,8 @@ export class Lanes {
   #running = false
   #scheduled = false
   #closed = false
-  /** What this turn has spent; those who deliver add to it. */
-  deliveries = 0
+  /** What this turn has spent; those who write add to it. */
+  writes = 0
   bytes = 0
 
   constructor(runtime: Runtime, budgets: LaneBudgets, afterTurn: () => void) {
@@ -74,9 +74,9 @@ export class Lanes {
   }
 
   #runLive(): void {
-    this.deliveries = 0
-    while (this.#live.length > 0 && this.deliveries < this.#budgets.deliveries) {
-      this.deliveries++
+    this.writes = 0
+    while (this.#live.length > 0 && this.writes < this.#budgets.writes) {
+      this.writes++
       step(this.#live.take())
     }
   }

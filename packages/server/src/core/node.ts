@@ -26,7 +26,7 @@ export interface NodeOptions {
   readonly sizes?: NodeSizes
 }
 
-const defaultBudgets: LaneBudgets = { deliveries: 10_000, bytes: 1024 * 1024 }
+const defaultBudgets: LaneBudgets = { writes: 2000, bytes: 1024 * 1024 }
 const defaultReadsAtOnce = 64
 const defaultSizes: NodeSizes = { pagePublications: 128, pageBytes: 256 * 1024, chunkMembers: 1000 }
 

@@ -5,7 +5,7 @@ import type { GapDecision } from './gaps.ts'
 import type { FeedWaiter, NodeState } from './node-state.ts'
 import { findBeginnings } from './opening.ts'
 import type { Beginning } from './opening.ts'
-import type { Page } from './page.ts'
+import type { Encoded, Page } from './page.ts'
 import { ChannelPart } from './part.ts'
 import type { ReceiveRequest } from './receive.ts'
 import type { Chunk, Member } from './chunk.ts'
@@ -210,7 +210,7 @@ export class CoreReceiver implements Receiver, FeedWaiter, Member {
     const encoded = page.encoded(this.#request.form, part.hub.channelJson, this.#state.tokens)
     part.hub.used(page)
     const from = part.nextIndex
-    const to = this.#runEnd(page, from, second, (index) => encoded.length(from, index))
+    const to = this.#runEnd(page, encoded, from, second)
     if (to === from) return this.#finish(true)
     const last = page.publications[to - 1]
     if (last === undefined) return
@@ -220,7 +220,7 @@ export class CoreReceiver implements Receiver, FeedWaiter, Member {
     this.#place = last.seq
     this.#written += to - from
     this.#writtenBytes += bytes.length
-    this.#state.lanes.deliveries += to - from
+    this.#state.lanes.writes++
     this.#state.lanes.bytes += bytes.length
     this.#state.counters.deliveries += to - from
     this.sink.write(bytes, runOf(last.seq, to - from))
@@ -236,14 +236,14 @@ export class CoreReceiver implements Receiver, FeedWaiter, Member {
   }
 
   /** A run goes to the next entry of another channel, to the page's end, or to what the sink and the answer have room for. */
-  #runEnd(page: Page, from: number, second: number, bytesTo: (index: number) => number): number {
+  #runEnd(page: Page, encoded: Encoded, from: number, second: number): number {
     const { publications } = page
     const most = this.#request.most
     const room = Math.min(this.sink.most, most === undefined ? Number.POSITIVE_INFINITY : most.bytes - this.#writtenBytes)
     const end = Math.min(publications.length, from + (most === undefined ? publications.length : most.publications - this.#written))
     if (second === Number.POSITIVE_INFINITY && room === Number.POSITIVE_INFINITY) return end
     let to = from
-    while (to < end && (publications[to]?.seq ?? 0) < second && bytesTo(to + 1) <= room) to++
+    while (to < end && (publications[to]?.seq ?? 0) < second && encoded.length(from, to + 1) <= room) to++
     const first = to === from && from < end && (most === undefined || this.#written === 0)
     return first ? from + 1 : to
   }

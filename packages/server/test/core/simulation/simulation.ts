@@ -35,7 +35,7 @@ export class Simulation {
     readonly tailMost: number
     readonly members: number
   }
-  readonly #budgets: { readonly deliveries: number; readonly bytes: number }
+  readonly #budgets: { readonly writes: number; readonly bytes: number }
 
   constructor(seed: number, create: CreateNode) {
     const random = new Random(seed)
@@ -44,7 +44,7 @@ export class Simulation {
     const keep = random.pick([1, 3, 6, 12, 40, 1_000_000])
     this.#store = new SimStore(keep)
     this.#channels = ['a', 'b', 'c', 'd'].slice(0, random.between(1, 4))
-    this.#budgets = { deliveries: random.pick([1, 5, 1000]), bytes: random.pick([1, 3000, 100_000]) }
+    this.#budgets = { writes: random.pick([1, 5, 1000]), bytes: random.pick([1, 3000, 100_000]) }
     const rule: Rule = {
       match: '**',
       keep: { ...defaultKeep, publications: random.oneIn(3) ? null : keep },
