@@ -164,7 +164,9 @@ class RunningServer implements FanfareServer {
     await Promise.race([over.passed, Promise.all([ground.held.leave(() => retryMs(this.#site)), quiet(this.#site)])])
     for (const detach of this.#detach) detach()
     // Not before: node takes a response that was let go for an idle connection.
-    if (this.#own !== undefined) await Promise.race([over.passed, closeServer(this.#own)])
+    const last = deadline(lastWordsMs)
+    if (this.#own !== undefined) await Promise.race([over.passed, last.passed, closeServer(this.#own)])
+    last.stop()
     over.stop()
     this.#own?.closeAllConnections()
     node.close()
@@ -186,6 +188,8 @@ function deadline(ms: number): { readonly passed: Promise<void>; stop(): void } 
 }
 
 const idleCheckMs = 50
+/** What still comes then on connections that are open is no request yet. */
+const lastWordsMs = 1000
 
 /** Keep-alive connections become idle when their last answer is out; node doesn't close those by itself. */
 function closeServer(server: Server): Promise<void> {

@@ -11,10 +11,10 @@ import {
   scanObject,
 } from '@fanfare/wire'
 import type { MessageItem, Problem } from '@fanfare/wire'
-import type { Published } from '../core/node-contract.ts'
+import type { FanfareNode, Published } from '../core/node-contract.ts'
 import { readBody } from './body.ts'
 import type { Exchange } from './exchange.ts'
-import { answerJson, answerWith, begin, knownError, refuse } from './exchange.ts'
+import { answerJson, knownError, work } from './exchange.ts'
 import { idempotencyKey, refuseEncodings } from './publish.ts'
 import { flagOf } from './receive.ts'
 import { onlyValue, parseQuery } from './target.ts'
@@ -29,48 +29,37 @@ export function publishBatch(exchange: Exchange): void {
   refuseEncodings(req.headers)
   const layout = layoutOf(req.headers['content-type'])
   const limits = site.settings.limits
-  begin(exchange)
-  readBody(req, res, site.ground.wheel, { mostBytes: limits.batchBytes, tooLarge: 'body-too-large', bodyMs: limits.bodyMs }, (body) => {
-    if (body instanceof FanfareError) return refuse(exchange, body)
-    const items = parseItems(body, layout, limits.batchItems)
-    if (isProblem(items)) return refuse(exchange, new FanfareError(items.code, items.problem))
-    if (atomic) publishAll(exchange, items, key)
-    else publishEach(exchange, items, key)
+  work(exchange, async () => {
+    const body = await readBody(req, res, site.ground.wheel, {
+      mostBytes: limits.batchBytes,
+      tooLarge: 'body-too-large',
+      bodyMs: limits.bodyMs,
+    })
+    if (body === undefined) return
+    const items = orThrow(parseItems(body, layout, limits.batchItems))
+    answerAll(exchange, atomic ? await publishAll(site.node, items, key) : await publishEach(site.node, items, key))
   })
 }
 
-function publishAll(exchange: Exchange, items: readonly Item[], key: string | undefined): void {
-  const bad = items.findIndex(isProblem)
-  const problem = items[bad]
-  if (problem !== undefined && isProblem(problem))
-    return refuse(exchange, new FanfareError(problem.code, problem.problem, { extra: { index: bad } }))
-  if (items.length === 0) return answerJson(exchange, 200, '[]')
-  answerWith(
-    exchange,
-    exchange.site.node.publishAtomic(
-      items.filter((item): item is MessageItem => !isProblem(item)),
-      { key },
-    ),
-    (published) => answerAll(exchange, published),
-  )
-}
-
-function publishEach(exchange: Exchange, items: readonly Item[], key: string | undefined): void {
+async function publishAll(node: FanfareNode, items: readonly Item[], key: string | undefined): Promise<readonly Published[]> {
+  const index = items.findIndex(isProblem)
+  const bad = items[index]
+  if (bad !== undefined && isProblem(bad)) throw new FanfareError(bad.code, bad.problem, { extra: { index } })
   const good = items.filter((item): item is MessageItem => !isProblem(item))
-  if (good.length === 0) return answerAll(exchange, items.map(errorOf))
-  answerWith(exchange, exchange.site.node.publishEach(good, { key }), (results) => {
-    let next = 0
-    answerAll(
-      exchange,
-      items.map((item) => (isProblem(item) ? errorOf(item) : (results[next++] ?? errorOf(lost)))),
-    )
-  })
+  return good.length === 0 ? [] : await node.publishAtomic(good, { key })
+}
+
+async function publishEach(node: FanfareNode, items: readonly Item[], key: string | undefined): Promise<readonly (Published | Error)[]> {
+  const good = items.filter((item): item is MessageItem => !isProblem(item))
+  const results = good.length === 0 ? [] : await node.publishEach(good, { key })
+  let next = 0
+  return items.map((item) => (isProblem(item) ? errorOf(item) : (results[next++] ?? errorOf(lost))))
 }
 
 const lost = problemOf('internal', 'the item was not answered')
 
-function errorOf(item: Item): Error {
-  return isProblem(item) ? new FanfareError(item.code, item.problem) : new FanfareError('internal', 'the item was not answered')
+function errorOf({ code, problem }: Problem): Error {
+  return new FanfareError(code, problem)
 }
 
 function answerAll(exchange: Exchange, results: readonly (Published | Error)[]): void {

@@ -10,14 +10,12 @@ export interface BodyLimits {
   readonly bodyMs: number
 }
 
-export type BodyAnswer = (body: Uint8Array | FanfareError) => void
-
-/** Reads the whole body, or answers with what is wrong with it: too large, too slow. Nothing is answered where the client is gone. */
-export function readBody(req: IncomingMessage, res: ServerResponse, wheel: Wheel, limits: BodyLimits, answer: BodyAnswer): void {
+/** Reads the whole body. Rejects with what is wrong with it: too large, too slow; answers undefined where the client is gone. */
+export function readBody(req: IncomingMessage, res: ServerResponse, wheel: Wheel, limits: BodyLimits): Promise<Uint8Array | undefined> {
   const declared = req.headers['content-length']
-  if (declared !== undefined && Number(declared) > limits.mostBytes) return answer(tooLarge(limits))
+  if (declared !== undefined && Number(declared) > limits.mostBytes) return Promise.reject(tooLarge(limits))
   if (expectsContinue(req)) res.writeContinue()
-  new BodyReader(req, wheel, limits, answer).read()
+  return new Promise((resolve, reject) => new BodyReader(req, wheel, limits, resolve, reject).read())
 }
 
 export function expectsContinue(req: IncomingMessage): boolean {
@@ -32,15 +30,24 @@ class BodyReader implements Timed {
   readonly #req: IncomingMessage
   readonly #limits: BodyLimits
   readonly #timer: WheelTimer
-  #answer: BodyAnswer | undefined
+  readonly #resolve: (body: Uint8Array | undefined) => void
+  readonly #reject: (error: FanfareError) => void
+  #reading = true
   #first: Buffer | undefined
   #more: Buffer[] | undefined
   #length = 0
 
-  constructor(req: IncomingMessage, wheel: Wheel, limits: BodyLimits, answer: BodyAnswer) {
+  constructor(
+    req: IncomingMessage,
+    wheel: Wheel,
+    limits: BodyLimits,
+    resolve: (body: Uint8Array | undefined) => void,
+    reject: (error: FanfareError) => void,
+  ) {
     this.#req = req
     this.#limits = limits
-    this.#answer = answer
+    this.#resolve = resolve
+    this.#reject = reject
     this.#timer = wheel.timer(this)
   }
 
@@ -48,19 +55,22 @@ class BodyReader implements Timed {
     const req = this.#req
     this.#timer.start(this.#limits.bodyMs)
     req.on('data', (chunk: Buffer) => this.#take(chunk))
-    req.on('end', () => this.#settle(this.#whole()))
-    req.on('close', () => this.#stop())
-    req.on('error', () => this.#stop())
+    req.on('end', () => {
+      if (this.#stop()) this.#resolve(this.#whole())
+    })
+    req.on('close', () => {
+      if (this.#stop()) this.#resolve(undefined)
+    })
   }
 
   onTime(): void {
-    this.#settle(new FanfareError('request-timeout', `the body did not arrive within ${this.#limits.bodyMs} ms`))
+    this.#fail(new FanfareError('request-timeout', `the body did not arrive within ${this.#limits.bodyMs} ms`))
   }
 
   #take(chunk: Buffer): void {
-    if (this.#answer === undefined) return
+    if (!this.#reading) return
     this.#length += chunk.length
-    if (this.#length > this.#limits.mostBytes) return this.#settle(tooLarge(this.#limits))
+    if (this.#length > this.#limits.mostBytes) return this.#fail(tooLarge(this.#limits))
     if (this.#first === undefined) this.#first = chunk
     else (this.#more ??= [this.#first]).push(chunk)
   }
@@ -76,16 +86,17 @@ class BodyReader implements Timed {
     return body
   }
 
-  #settle(result: Uint8Array | FanfareError): void {
-    const answer = this.#answer
-    this.#stop()
-    answer?.(result)
-  }
-
-  #stop(): void {
-    this.#answer = undefined
+  #fail(error: FanfareError): void {
+    if (!this.#stop()) return
     this.#first = undefined
     this.#more = undefined
+    this.#reject(error)
+  }
+
+  #stop(): boolean {
+    if (!this.#reading) return false
+    this.#reading = false
     this.#timer.stop()
+    return true
   }
 }

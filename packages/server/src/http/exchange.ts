@@ -30,16 +30,7 @@ export function refuse(exchange: Exchange, error: unknown, fields: readonly stri
   if (res.headersSent || res.destroyed) return
   const json = problemJson(known)
   const length = String(Buffer.byteLength(json))
-  const head = [
-    ...headers,
-    'Content-Type',
-    'application/problem+json',
-    'Content-Length',
-    length,
-    ...noStore,
-    ...fieldsOf(known),
-    ...fields,
-  ]
+  const head = [...headers, 'Content-Type', 'application/problem+json', 'Content-Length', length, ...noStore, ...fieldsOf(known), ...fields]
   const unread = unreadBody(req)
   if (unread === 'none') return void res.writeHead(known.status, head).end(json)
   res.writeHead(known.status, [...head, 'Connection', 'close'])
@@ -86,19 +77,19 @@ export function knownError(error: unknown): FanfareError {
   return error instanceof FanfareError ? error : new FanfareError('internal', 'the server could not answer', { cause: error })
 }
 
-/** Begins a request that takes time, so that a clean end waits for its answer. Once the server goes down it throws `draining`. */
-export function begin({ site, res }: Exchange): void {
-  const { state } = site
+/**
+ * Does work that takes time and answers it; what it throws is refused. A clean end waits for it; once the server goes down nothing is begun. The response's
+ * own end is no measure: of a request that was sent ahead it never comes, where the client goes first.
+ */
+export function work(exchange: Exchange, task: () => Promise<void>): void {
+  const { state } = exchange.site
   if (state.draining) throw new FanfareError('draining', 'the server goes down; come again')
   state.underWay++
-  res.once('close', () => {
-    if (--state.underWay === 0) state.onQuiet?.()
-  })
-}
-
-/** Answers when the work is done, or with what went wrong with it. */
-export function answerWith<T>(exchange: Exchange, work: Promise<T>, answer: (value: T) => void): void {
-  work.then(answer).catch((error: unknown) => refuse(exchange, error))
+  task()
+    .catch((error: unknown) => refuse(exchange, error))
+    .finally(() => {
+      if (--state.underWay === 0) state.onQuiet?.()
+    })
 }
 
 const noFields: readonly string[] = []

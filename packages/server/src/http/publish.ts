@@ -5,7 +5,7 @@ import { FanfareError } from '@fanfare/wire'
 import type { Published } from '../core/node-contract.ts'
 import { readBody } from './body.ts'
 import type { Exchange } from './exchange.ts'
-import { answerJson, answerWith, begin, refuse } from './exchange.ts'
+import { answerJson, work } from './exchange.ts'
 import { channelOf } from './channel-name.ts'
 
 /** `POST /channels/{channel}` (CONTRACT section 3). */
@@ -15,12 +15,11 @@ export function publish(exchange: Exchange): void {
   const key = idempotencyKey(req.headers)
   const fields = { event: headerText(req.headers, 'fanfare-event', 'event-name-invalid'), id: headerText(req.headers, 'fanfare-id') }
   refuseEncodings(req.headers)
-  begin(exchange)
-  readBody(req, res, site.ground.wheel, site.bodyLimits, (body) => {
-    if (body instanceof FanfareError) return refuse(exchange, body)
-    const message = messageFromBody(req.headers['content-type'], body, fields)
-    if (isProblem(message)) return refuse(exchange, new FanfareError(message.code, message.problem))
-    answerWith(exchange, site.node.publish(channel, message, { key }), (published) => answerPublished(exchange, published))
+  work(exchange, async () => {
+    const body = await readBody(req, res, site.ground.wheel, site.bodyLimits)
+    if (body === undefined) return
+    const message = orThrow(messageFromBody(req.headers['content-type'], body, fields))
+    answerPublished(exchange, await site.node.publish(channel, message, { key }))
   })
 }
 

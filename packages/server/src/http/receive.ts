@@ -24,7 +24,7 @@ import type { Question, Transport } from '../transports/transport.ts'
 import { readBody } from './body.ts'
 import { channelOf } from './channel-name.ts'
 import type { Exchange } from './exchange.ts'
-import { begin, knownError, refuse } from './exchange.ts'
+import { knownError, refuse, work } from './exchange.ts'
 import { refuseEncodings } from './publish.ts'
 import type { Site } from './site.ts'
 import type { Query, Target } from './target.ts'
@@ -50,16 +50,12 @@ export function receivePosted(exchange: Exchange): void {
   const media = type === undefined || type === '' ? undefined : orThrow(parseMediaType(type))
   if (media !== undefined && !/^(?:application\/json|text\/plain|.*\+json)$/.test(media.essence))
     throw new FanfareError('media-type-unsupported', 'a subscription is JSON')
-  begin(exchange)
   const bodyLimits = { mostBytes: subscriptionBytes, tooLarge: 'body-too-large' as const, bodyMs: site.settings.limits.bodyMs }
-  readBody(req, res, site.ground.wheel, bodyLimits, (body) => {
-    if (body instanceof FanfareError) return refuse(exchange, body)
-    try {
-      const asked = parseSubscription(body, site)
-      receive(exchange, asked.channels, asked.since)
-    } catch (error) {
-      refuse(exchange, error)
-    }
+  work(exchange, async () => {
+    const body = await readBody(req, res, site.ground.wheel, bodyLimits)
+    if (body === undefined) return
+    const asked = parseSubscription(body, site)
+    receive(exchange, asked.channels, asked.since)
   })
 }
 
@@ -170,7 +166,11 @@ function parseSubscription(body: Uint8Array, site: Site): Subscription {
   if (isProblem(elements))
     throw new FanfareError('parameter-invalid', `channels is an array of at most ${site.settings.limits.channelsPerResponse} channels`)
   if (elements.length === 0) throw new FanfareError('parameter-invalid', 'channels names at least one channel')
-  return { channels: checkedChannels(site, elements.map(subscribedChannel)), since: orThrow(sinceOf(members)) }
+  const channels = checkedChannels(site, elements.map(subscribedChannel))
+  const since = orThrow(sinceOf(members))
+  if (since !== undefined || channels.every((channel) => channel.since === undefined)) return { channels, since }
+  // `latest` is where those begin that say nothing; as the common place it would be later than all others.
+  return { channels: channels.map((channel) => ({ since: { at: 'latest' }, ...channel })), since: { at: 'earliest' } }
 }
 
 function subscribedChannel(element: JsonSlice): Channels[number] {

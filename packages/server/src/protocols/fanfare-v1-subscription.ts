@@ -1,4 +1,4 @@
-import { errorReply, gapMessage, heartbeatMessage, okReply, subscribedJson } from '@fanfare/wire'
+import { errorReply, formatCursor, gapMessage, heartbeatMessage, okReply, subscribedJson } from '@fanfare/wire'
 import type { FanfareError, Gap, SubscribeCommand } from '@fanfare/wire'
 import type { FanfareNode } from '../core/node-contract.ts'
 import type { Form } from '../core/form.ts'
@@ -34,9 +34,10 @@ export class Subscription implements Sink {
   begin(place: number, gaps: readonly Gap[]): void {
     const { id, channel, since } = this.#command
     this.#begun = true
-    // With a gap the place is the one that was given: who is cut before the gap's notice resumes from it and is told again.
-    const cursor = this.#node.token(place)
-    const recovered = since?.at === 'cursor' && gaps.length === 0
+    const given = since?.at === 'cursor' ? since.cursor : undefined
+    const recovered = given !== undefined && gaps.length === 0
+    // With a gap it is the one that was given: who is cut before the gap's notice resumes from it and is told again.
+    const cursor = given !== undefined && !recovered ? formatCursor(given) : this.#node.token(place)
     this.#link.send(okReply(id, subscribedJson(channel, cursor, recovered)))
     for (const gap of gaps) this.gap(gap)
   }

@@ -14,6 +14,7 @@ export class HeldSet {
   readonly #held = new Set<Held>()
   readonly #counts = new Map<TransportName, number>()
   #onEmpty: (() => void) | undefined
+  #afterMs: (() => number) | undefined
 
   /** Open now, by transport. */
   get counts(): ReadonlyMap<TransportName, number> {
@@ -28,6 +29,9 @@ export class HeldSet {
     if (this.#held.has(held)) return
     this.#held.add(held)
     this.#counts.set(held.transport, (this.#counts.get(held.transport) ?? 0) + 1)
+    // It waited for its turn on its connection meanwhile.
+    const afterMs = this.#afterMs
+    if (afterMs !== undefined) setImmediate(() => held.leave(afterMs()))
   }
 
   remove(held: Held): void {
@@ -38,6 +42,7 @@ export class HeldSet {
 
   /** Tells all to leave, some at a time so that publishes in flight are answered in between. `afterMs` is asked for each, so that they come back spread out. */
   leave(afterMs: () => number): Promise<void> {
+    this.#afterMs = afterMs
     const left = [...this.#held]
     const some = (from: number): void => {
       for (const held of left.slice(from, from + leavesAtOnce)) held.leave(afterMs())

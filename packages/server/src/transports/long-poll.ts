@@ -1,4 +1,5 @@
 import { answerPoll } from './poll.ts'
+import { inTurn } from './transport.ts'
 import type { Ground, Transport } from './transport.ts'
 
 /** Named without a wait. */
@@ -8,6 +9,9 @@ const defaultWaitMs = 25_000
 export function longPoll(ground: Ground): Transport {
   return {
     name: 'long-poll',
-    receive: (call) => answerPoll(ground, call, 'long-poll', Math.min(call.question.waitMs ?? defaultWaitMs, ground.limits.pollWaitMs)),
+    receive(call) {
+      const waitMs = Math.min(call.question.waitMs ?? defaultWaitMs, ground.limits.pollWaitMs)
+      inTurn(call.res, () => answerPoll(ground, call, 'long-poll', waitMs))
+    },
   }
 }

@@ -5,12 +5,12 @@ import type { Receiver, Run, Sink } from '../core/sink.ts'
 import type { Held } from './held.ts'
 import type { TransportName } from './names.ts'
 import type { Ground, ReceiveCall, Transport } from './transport.ts'
-import { receiveRequest } from './transport.ts'
+import { inTurn, receiveRequest } from './transport.ts'
 import type { Timed, WheelTimer } from './wheel.ts'
 
 /** One answer with what there is, at once. */
 export function poll(ground: Ground): Transport {
-  return { name: 'poll', receive: (call) => answerPoll(ground, call, 'poll', 0) }
+  return { name: 'poll', receive: (call) => inTurn(call.res, () => answerPoll(ground, call, 'poll', 0)) }
 }
 
 /** Collects an answer; `waitMs` 0 doesn't wait for a first publication. */

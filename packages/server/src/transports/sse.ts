@@ -17,7 +17,7 @@ import type { Held } from './held.ts'
 import type { SocketOwner } from './socket-writer.ts'
 import { SocketWriter } from './socket-writer.ts'
 import type { Ground, ReceiveCall, Transport } from './transport.ts'
-import { receiveRequest } from './transport.ts'
+import { inTurn, receiveRequest } from './transport.ts'
 import type { Timed, WheelTimer } from './wheel.ts'
 
 /** How long an EventSource waits before it connects again, unless it is told otherwise. */
@@ -28,15 +28,13 @@ export function sse(ground: Ground): Transport {
   return {
     name: 'sse',
     receive(call) {
-      const { req, res, question } = call
+      const { res, question } = call
       const open = (): void => {
         const sink = new SseSink(ground, call)
         const form = ground.forms.sse(question.envelope, sink.chunked)
         sink.receiver = ground.node.receive(receiveRequest(question, form, 'endless'), sink)
       }
-      // A request that was sent ahead of the answer before it has no socket yet.
-      if (res.socket === null && !req.socket.destroyed) res.once('socket', open)
-      else open()
+      inTurn(res, open)
     },
   }
 }
