@@ -22,6 +22,10 @@ export class ManualRuntime implements Runtime {
   #turns: (() => void)[] = []
   #timers: { at: number; call: () => void }[] = []
 
+  get timers(): number {
+    return this.#timers.length
+  }
+
   now = (): number => this.#now
   monotonic = (): number => this.#now
 
