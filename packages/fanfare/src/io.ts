@@ -26,9 +26,9 @@ function onEndSignals(call: (signal: string) => void): () => void {
   let lastMs = -sameWishMs
   const listener = (signal: string): void => {
     const nowMs = performance.now()
-    const again = nowMs - lastMs < sameWishMs
+    if (nowMs - lastMs < sameWishMs) return
     lastMs = nowMs
-    if (!again) call(signal)
+    call(signal)
   }
   for (const signal of signals) process.on(signal, listener)
   return () => {

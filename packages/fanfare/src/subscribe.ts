@@ -82,6 +82,7 @@ class SubscribeCall {
           client,
           channels: this.#channels,
           begin,
+          failures: this.#failures,
           take: (received) => this.#take(received),
           signal: this.#stop.signal,
         }),

@@ -1,15 +1,220 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
-import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { formatCursor, markOf } from './support/cursors.ts'
+import { createServer } from '@fanfare/server'
+import type { FanfareServer, ServerOptions } from '@fanfare/server'
+import { parseCursor } from '@fanfare/wire'
 import { afterEach, describe, expect, it } from 'vitest'
-import { WebSocketServer } from 'ws'
+import { cuttingProxy } from './support/cutting-proxy.ts'
 import { fakeServer, problem } from './support/fake-server.ts'
-import type { FakeServer } from './support/fake-server.ts'
 import { TestIo, temporaryDirectory } from './support/io.ts'
+
+const transports = ['sse', 'websocket', 'long-poll', 'poll'] as const
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
+  for (const close of closers.splice(0).toReversed()) await close()
+})
+
+async function serving(options: ServerOptions = {}): Promise<FanfareServer & { address: string }> {
+  const server = await createServer({ engine: 'memory', listen: '127.0.0.1:0', limits: { drainMs: 1000 }, ...options })
+  closers.push(() => server.close())
+  return Object.assign(server, { address: await server.listen() })
+}
+
+function directory(): string {
+  const made = temporaryDirectory()
+  closers.push(() => made.remove())
+  return made.path
+}
+
+const numbers = (first: number, last: number): string[] => Array.from({ length: last - first + 1 }, (_, index) => String(first + index))
+
+async function publishAll(server: FanfareServer, channel: string, payloads: readonly string[]): Promise<void> {
+  for (const payload of payloads) await server.publish(channel, payload)
+}
+
+/** A subscription that runs until the test ends it. */
+function subscribing(io: TestIo, ...args: string[]): { end(): Promise<number> } {
+  const done = io.run('subscribe', ...args)
+  const end = (): Promise<number> => {
+    io.signal()
+    return done
+  }
+  closers.push(end)
+  return { end }
+}
+
+describe.each(transports)('subscribe over %s', (transport) => {
+  it('prints what comes, as it was written', async () => {
+    const server = await serving()
+    const io = new TestIo()
+    const call = subscribing(io, 'a', '--transport', transport, '--url', server.address, '--since', 'earliest')
+    await server.publish('a', 'text "quoted" \u00e9')
+    await fetch(`${server.address}/channels/a`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: '{"n":1e400, "i":12345678901234567890}',
+    })
+    await server.publish('a', new Uint8Array([0x62, 0x79, 0x74, 0x65]))
+    await server.publish('a', 'last')
+    await io.stdout.until((text) => text.endsWith('last\n'))
+    expect(await call.end()).toBe(0)
+    expect(io.stdout.lines).toEqual(['text "quoted" \u00e9', '{"n":1e400, "i":12345678901234567890}', 'byte', 'last'])
+    expect(io.stderr.text).toBe('')
+  })
+
+  it('goes on by itself, without a gap or a double, wherever it is cut', async () => {
+    const server = await serving()
+    const scale = transport === 'poll' || transport === 'long-poll' ? 3 : 1
+    const proxy = await cuttingProxy(server.address, (nth) => scale * (1000 + ((nth * 7919) % 20_000)))
+    closers.push(() => proxy.close())
+    const io = new TestIo()
+    await publishAll(server, 'numbers', numbers(1, 300))
+    const call = subscribing(io, 'numbers', '--transport', transport, '--url', proxy.url, '--since', 'earliest')
+    await publishAll(server, 'numbers', numbers(301, 600))
+    await io.stdout.until((text) => text.endsWith('\n600\n'))
+    expect(await call.end()).toBe(0)
+    expect(io.stdout.lines).toEqual(numbers(1, 600))
+    expect(proxy.connections).toBeGreaterThan(3)
+    expect(io.stderr.text).toContain('connecting again')
+  })
+
+  it('prints several channels as publications, in the order of the log', async () => {
+    const server = await serving()
+    for (const number of numbers(1, 20)) await server.publish(Number(number) % 2 === 0 ? 'even' : 'odd', Number(number), { event: 'count' })
+    const io = new TestIo()
+    const call = subscribing(io, 'odd', 'even', '--json', '--transport', transport, '--url', server.address, '--since', 'earliest')
+    await io.stdout.until((text) => text.includes('"data":20'))
+    expect(await call.end()).toBe(0)
+    const publications = io.stdout.lines.map(
+      (line) => JSON.parse(line) as { channel: string; data: number; offset: number; event: string; cursor: string },
+    )
+    expect(publications.map(({ data }) => data)).toEqual(numbers(1, 20).map(Number))
+    expect(publications[3]).toMatchObject({ channel: 'even', offset: 2, event: 'count' })
+  })
+
+  it('begins with the newest ones, and goes on from a cursor file where it stopped', async () => {
+    const server = await serving()
+    const path = directory()
+    const file = join(path, 'place')
+    await publishAll(server, 'n', numbers(1, 50))
+    const first = new TestIo({ directory: path })
+    const one = subscribing(first, 'n', '--last', '5', '--cursor-file', 'place', '--transport', transport, '--url', server.address)
+    await first.stdout.until((text) => text.endsWith('\n50\n'))
+    expect(await one.end()).toBe(0)
+    expect(first.stdout.lines).toEqual(numbers(46, 50))
+    expect(parseCursor(readFileSync(file, 'utf8').trim())).toBeDefined()
+
+    await publishAll(server, 'n', numbers(51, 60))
+    const second = new TestIo({ directory: path })
+    const two = subscribing(second, 'n', '--last', '5', '--cursor-file', 'place', '--transport', transport, '--url', server.address)
+    await second.stdout.until((text) => text.endsWith('\n60\n'))
+    expect(await two.end()).toBe(0)
+    expect(second.stdout.lines).toEqual(numbers(51, 60))
+  })
+
+  it('tells a gap on stderr and goes on', async () => {
+    const server = await serving({ rules: [{ match: '**', keep: { publications: 10 } }] })
+    const path = directory()
+    await server.publish('n', 'first')
+    const { cursor } = await server.node.facts('n')
+    writeFileSync(join(path, 'place'), cursor)
+    await publishAll(server, 'n', numbers(1, 300))
+    const io = new TestIo({ directory: path })
+    const call = subscribing(io, 'n', '--cursor-file', 'place', '--transport', transport, '--url', server.address)
+    await io.stdout.until((text) => text.endsWith('\n300\n'))
+    await call.end()
+    expect(io.stderr.text).toMatch(/gap in n: trimmed, /)
+  })
+
+  it('fails where the server refuses for good', async () => {
+    const server = await serving({ transports: transports.filter((name) => name !== transport) })
+    const io = new TestIo()
+    expect(await io.run('subscribe', 'a', '--transport', transport, '--url', server.address)).toBe(1)
+    expect(io.stderr.text).toContain('(403)')
+  })
+
+  it('waits for a server that is not there yet', async () => {
+    const none = await fakeServer(() => undefined)
+    await none.close()
+    const io = new TestIo()
+    const call = subscribing(io, 'a', '--transport', transport, '--url', none.url, '--since', 'earliest')
+    await io.stderr.until((text) => text.includes(`nobody listens at ${none.url}; connecting again`))
+    const server = await serving({ listen: new URL(none.url).host })
+    await server.publish('a', 'here')
+    await io.stdout.until((text) => text === 'here\n')
+    expect(await call.end()).toBe(0)
+    expect(io.stderr.lines.at(-1)).toBe('fanfare: connected again')
+  })
+})
+
+describe('subscribe', () => {
+  it('comes again after the time that the server asks for', async () => {
+    let asked = 0
+    const at: number[] = []
+    const server = await fakeServer((_request, response) => {
+      at.push(performance.now())
+      if (asked++ === 0) return problem(response, 503, { code: 'draining', title: 'Going down' }, { 'Retry-After': '1' })
+      problem(response, 404, { code: 'address-unknown', title: 'Gone' })
+    })
+    closers.push(() => server.close())
+    const io = new TestIo()
+    expect(await io.run('subscribe', 'a', '--url', server.url)).toBe(1)
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(950)
+    expect(io.stderr.lines).toEqual(['fanfare: Going down (503); connecting again', 'fanfare: Gone (404)'])
+  })
+
+  it('does not take another server for Fanfare', async () => {
+    const server = await fakeServer((_request, response) => response.end('<html>'))
+    closers.push(() => server.close())
+    for (const transport of transports) {
+      const io = new TestIo()
+      expect(await io.run('subscribe', 'a', '--transport', transport, '--url', server.url)).toBe(1)
+    }
+  })
+
+  it('ends quietly when its reader has had enough', async () => {
+    const server = await serving()
+    await publishAll(server, 'a', numbers(1, 3))
+    const io = new TestIo()
+    io.stdout._write = (_chunk, _encoding, done) => done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+    expect(await io.run('subscribe', 'a', '--since', 'earliest', '--url', server.address)).toBe(0)
+    expect(io.stderr.text).toBe('')
+  })
+
+  it('reads no further than its reader does', async () => {
+    const server = await serving()
+    const payload = 'x'.repeat(1000)
+    for (let count = 0; count < 4000; count++) await server.publish('much', payload)
+    const io = new TestIo()
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    let bytes = 0
+    io.stdout._write = (chunk: Buffer, _encoding, done) => {
+      bytes += chunk.length
+      void held.then(() => done())
+    }
+    const call = subscribing(io, 'much', '--since', 'earliest', '--url', server.address)
+    await expect.poll(() => server.node.counters.parked).toBeGreaterThan(0)
+    expect(bytes).toBeLessThan(200_000)
+    release()
+    await expect.poll(() => bytes).toBe(4000 * 1001)
+    await call.end()
+  })
+
+  it('refuses a cursor file that holds none, and leaves it alone', async () => {
+    const path = directory()
+    writeFileSync(join(path, 'place'), 'my diary')
+    const io = new TestIo({ directory: path })
+    expect(await io.run('subscribe', 'a', '--cursor-file', 'place')).toBe(1)
+    expect(io.stderr.text).toContain('holds no cursor')
+    expect(readFileSync(join(path, 'place'), 'utf8')).toBe('my diary')
+    expect(existsSync(join(path, `place.${process.pid}.new`))).toBe(false)
+  })
+
+  it('is wrong usage without a channel, with a bad name, or a bad place', async () => {
+    for (const args of [[], ['a b'], ['a', '--since', 'yesterday'], ['a', '--last', '-1'], ['a', '--transport', 'pigeon']]) {
+      expect(await new TestIo().run('subscribe', ...args)).toBe(2)
+    }
+  })
 })

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isProblem, scanArray, scanObject } from '@fanfare/wire'
+import { isProblem, limits, scanArray, scanObject } from '@fanfare/wire'
 import { bodyOf, refusalOf } from '../http-client.ts'
 import { cutBy, endedBy, gapOf, publicationOf, receivePath, text } from './parts.ts'
 import type { Ended, Receive, ReceiveOptions, Received } from './receive.ts'
@@ -7,6 +7,7 @@ import type { Ended, Receive, ReceiveOptions, Received } from './receive.ts'
 // Between two answers without news; a held one has taken longer, but for those of a server that goes down.
 const pollEveryMs = 1000
 const waitSeconds = 25
+const fewest = 10
 const answerWithinMs = 15_000
 
 /** Asks, and asks again a second after an answer without news. */
@@ -19,11 +20,17 @@ export const receiveLongPoll: Receive = (options) =>
 async function receiveByAsking(options: ReceiveOptions, parameters: Record<string, string>, silenceMs: number): Promise<Ended> {
   const { url, client, channels, signal, take } = options
   let { begin } = options
+  // An answer is all or nothing: where a network cuts long ones, shorter ones get through.
+  let limit = Math.max(fewest, limits.pollPublications >> Math.min(options.failures, 16))
   let opened = false
   try {
     for (;;) {
       const asked = performance.now()
-      const answer = await client.request({ path: receivePath(channels, { ...parameters, ...begin }), silenceMs, signal })
+      const answer = await client.request({
+        path: receivePath(channels, { ...parameters, ...begin, limit: String(limit) }),
+        silenceMs,
+        signal,
+      })
       const body = await bodyOf(answer)
       if (answer.statusCode !== 200) return endedBy(refusalOf(answer.statusCode ?? 0, answer.headers, body))
       const read = readAnswer(body)
@@ -33,6 +40,7 @@ async function receiveByAsking(options: ReceiveOptions, parameters: Record<strin
       for (const received of read.received) await take(received)
       await take({ kind: 'place', cursor: read.cursor })
       begin = { since: read.cursor }
+      limit = Math.min(limits.pollPublications, limit * 2)
       const restMs = asked + pollEveryMs - performance.now()
       if (!read.more && read.received.length === 0 && restMs > 0) await sleep(restMs, undefined, { signal })
     }

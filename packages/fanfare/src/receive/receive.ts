@@ -24,6 +24,8 @@ export interface ReceiveOptions {
   readonly channels: readonly string[]
   /** Where to begin: the parameters that say so. */
   readonly begin: Readonly<Record<string, string>>
+  /** Connections before this one that brought nothing. */
+  readonly failures: number
   /** A promise: come with no more until it is kept, what you brought isn't printed yet. */
   readonly take: (received: Received) => Promise<void> | undefined
   readonly signal: AbortSignal
