@@ -23,7 +23,7 @@ export class ChannelTable {
   /** The highest place that the rule left out, as far as it was looked for; see `retention.ts`. */
   readonly trimmedOffset = numbers()
   readonly trimmedSeq = numbers()
-  /** Of the first publication that is kept: bytes of the channel before it, and its time. */
+  /** Of the first publication that is kept: bytes of the channel before it, and its time; 0 where it has to be looked up. */
   readonly floorBytes = numbers()
   readonly floorTime = numbers()
   /** Entries before this seq belong to another channel that had the number before. */

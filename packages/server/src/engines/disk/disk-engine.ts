@@ -1,5 +1,4 @@
 import type { Cursor, Publication } from '@fanfare/wire'
-import { FanfareError } from '@fanfare/wire'
 import type {
   AppendAnswer,
   AppendRequest,
@@ -21,12 +20,13 @@ import { Feed } from './feed.ts'
 import { type Files, nodeFiles } from './files.ts'
 import { kinds, padded, recordChannel, recordKind, recordLength, recordSeq, recordTime } from './format.ts'
 import { type KeeperLane, localKeeperLane, workerKeeperLane } from './keeper-lane.ts'
-import { newNonce, type OpenedStore, openStore } from './opening.ts'
+import { type OpenedStore, openStore } from './opening.ts'
 import { localReaderLane, type ReaderLane, workerReaderLane } from './reader-lane.ts'
 import { Reading } from './reading.ts'
 import { readPublication } from './record-reader.ts'
-import { SegmentList } from './segment-list.ts'
+import { segmentMostBytes } from './choosing.ts'
 import { TrustedClock } from './trusted-clock.ts'
+import { Upkeep } from './upkeep.ts'
 
 const MiB = 1024 * 1024
 
@@ -39,6 +39,11 @@ export interface DiskOptions {
   readonly journalMostBytes?: number
   /** Most bytes of all files; then 507 `storage-full`. 80 % of what is free and its own together counts besides. */
   readonly storageBytes?: number
+  /** Segments are merged by eights of a size, from the first of these sizes up to the second: 1 MiB and 512 MiB. */
+  readonly mergeFromBytes?: number
+  readonly mergeMostBytes?: number
+  /** Work beside appends and reads failed (a full disk, damage in a segment); it is tried again. */
+  readonly onTrouble?: (error: Error) => void
   /** In place of the machine's files and threads: the store then works on the event loop. For tests. */
   readonly files?: Files
 }
@@ -71,9 +76,9 @@ class DiskEngine implements Engine {
   readonly #committer: Committer
   readonly #reading: Reading
   readonly #feed: Feed
+  readonly #upkeep: Upkeep
   #head: number
   #publications = 0
-  #bytes = 0
   #closed: Promise<void> | undefined
 
   constructor(options: EngineOptions & DiskOptions, files: Files, store: OpenedStore) {
@@ -85,7 +90,13 @@ class DiskEngine implements Engine {
     this.#clock = new TrustedClock(runtime)
     this.#head = store.head
     const soon = (call: () => void) => runtime.soon(call)
-    const keeperData = { directory, manifest: store.manifest, storageBytes: options.storageBytes ?? Number.MAX_SAFE_INTEGER }
+    const keeperData = {
+      directory,
+      manifest: store.manifest,
+      storageBytes: options.storageBytes ?? Number.MAX_SAFE_INTEGER,
+      mergeFromBytes: options.mergeFromBytes ?? MiB,
+      mergeMostBytes: options.mergeMostBytes ?? segmentMostBytes,
+    }
     const local = options.files !== undefined
     this.#commits = local ? localCommitLane(files, soon) : workerCommitLane(directory)
     this.#reader = local ? localReaderLane(files, soon) : workerReaderLane(directory)
@@ -93,19 +104,20 @@ class DiskEngine implements Engine {
     this.#reading = new Reading({
       table: store.table,
       index: store.index,
-      segments: new SegmentList(),
+      segments: store.segments,
       lane: this.#reader,
       now: () => this.#clock.now(),
-      forgottenThrough: () => store.manifest.forgottenThrough,
+      forgottenThrough: () => this.#upkeep.forgottenThrough,
     })
     this.#feed = new Feed({
       runtime,
       head: () => this.#head,
       read: (after, through) => this.#readCommit(after, through),
-      onFailure: () => undefined,
+      onFailure: (error) => options.onTrouble?.(error),
     })
+    this.#upkeep = this.#makeUpkeep()
+    this.#upkeep.setBytes(files.list().reduce((sum, { size }) => sum + size, 0))
     this.#committer = this.#makeCommitter()
-    this.#bytes = files.list().reduce((sum, { size }) => sum + size, 0)
   }
 
   append(request: AppendRequest): Promise<AppendAnswer> {
@@ -158,7 +170,7 @@ class DiskEngine implements Engine {
     return {
       channels: this.#store.table.names.count,
       publications: this.#publications,
-      bytes: this.#bytes,
+      bytes: this.#upkeep.bytes,
       idempotencyKeys: this.#store.state.onceCount,
       waitingBytes: this.#committer.waitingBytes,
       failed: this.#committer.failure !== undefined,
@@ -172,6 +184,7 @@ class DiskEngine implements Engine {
 
   async #close(): Promise<void> {
     await this.#committer.close()
+    this.#upkeep.close()
     this.#feed.close()
     await this.#keeper.close()
     await this.#reader.close()
@@ -195,29 +208,28 @@ class DiskEngine implements Engine {
       current: store.current,
       spares: store.spares,
       now: () => runtime.now(),
-      forgottenThrough: () => store.manifest.forgottenThrough,
+      forgottenThrough: () => this.#upkeep.forgottenThrough,
       onCommit: (frame) => this.#onCommit(frame),
-      onJournal: (row, before) => store.index.begin(row.number, before),
-      wantJournal: (bytes) => void this.#makeJournal(bytes),
+      onJournal: (row, before) => this.#upkeep.beginJournal(row, before),
+      wantJournal: (bytes) => void this.#upkeep.wantJournal(bytes),
     })
   }
 
-  async #makeJournal(bytes: number): Promise<void> {
-    const size = Math.max(bytes, Math.min(this.#store.current.row.size * 2, this.#options.journalMostBytes ?? 64 * MiB))
-    try {
-      const { row } = await this.#keeper.ask({
-        kind: 'journal',
-        size: Math.ceil(size / MiB) * MiB,
-        nonce: newNonce((count) => this.#options.runtime.random(count)),
-      })
-      this.#committer.addJournal(row)
-    } catch (error) {
-      this.#committer.refuseJournal(
-        error instanceof FanfareError
-          ? error
-          : new FanfareError('storage-full', `no room for a journal: ${(error as Error).message}`, { cause: error }),
-      )
-    }
+  #makeUpkeep(): Upkeep {
+    const { runtime, limits, journalMostBytes = 64 * MiB } = this.#options
+    return new Upkeep({
+      runtime,
+      store: this.#store,
+      keeper: this.#keeper,
+      reader: this.#reader,
+      reading: this.#reading,
+      now: () => this.#clock.now(),
+      channelForgetMs: limits.channelForgetMs,
+      journalMostBytes,
+      onJournal: (row) => this.#committer.addJournal(row),
+      onNoJournal: (error) => this.#committer.refuseJournal(error),
+      onTrouble: (error) => this.#options.onTrouble?.(error),
+    })
   }
 
   #onCommit(frame: Frame): void {
@@ -236,6 +248,7 @@ class DiskEngine implements Engine {
       }
     }
     this.#head = frame.lastSeq
+    this.#upkeep.onCommit(frame)
     this.#feed.tell(frame, this.#mark)
   }
 

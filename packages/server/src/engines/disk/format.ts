@@ -15,7 +15,7 @@ export const frameHeadBytes = 48
 export const frameStep = 4096
 
 /** Numbers on disk: never change one. A kind that is not known stops the start: it was written by a newer version. */
-export const kinds = { publication: 1, deletion: 2, name: 3, once: 4, state: 5 } as const
+export const kinds = { publication: 1, deletion: 2, name: 3, once: 4, state: 5, forgotten: 6 } as const
 
 const high = 0x1_0000_0000
 

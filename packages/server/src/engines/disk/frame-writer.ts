@@ -91,6 +91,20 @@ export class FrameWriter {
     })
   }
 
+  /** In the names file: the channel's number is free again. */
+  forgotten(channel: number): number {
+    return this.#seal(this.at + recordHeadBytes, {
+      channel,
+      kind: kinds.forgotten,
+      flags: 0,
+      extras: 0,
+      offset: 0,
+      seq: 0,
+      time: 0,
+      bytes: 0,
+    })
+  }
+
   once(key: string, print: string, expires: number, seq: number, placed: readonly PlacedRow[]): number {
     let at = this.#text(this.#text(this.at + recordHeadBytes, key), print)
     const view = this.#view()

@@ -1,9 +1,21 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { nodeFiles } from './files.ts'
-import { Keeper, type KeeperQuestion } from './keeper.ts'
+import { Keeper, type KeeperAnswer, type KeeperQuestion } from './keeper.ts'
 import type { KeeperData } from './keeper-lane.ts'
-import { serveLane } from './lane-worker.ts'
+import { replyTo } from './lane-worker.ts'
 
-const { directory, manifest, storageBytes } = workerData as KeeperData
-const keeper = new Keeper(nodeFiles(directory), manifest, storageBytes)
-serveLane(parentPort!, (question: KeeperQuestion) => keeper.handle(question))
+const data = workerData as KeeperData
+const keeper = new Keeper(nodeFiles(data.directory), data.manifest, data)
+const port = parentPort!
+
+port.on('message', ({ number, question }: { number: number; question: KeeperQuestion }) => advance(number, keeper.handle(question)))
+
+/** Goes on to the next pause; what came in meanwhile goes first, so that a merge gives way to a seal. */
+function advance(number: number, work: Generator<void, KeeperAnswer>): void {
+  const reply = replyTo(number, () => {
+    const step = work.next()
+    return step.done === true ? step.value : undefined
+  })
+  if ('error' in reply || reply.answer !== undefined) port.postMessage(reply)
+  else setImmediate(() => advance(number, work))
+}

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 /** Questions to a thread of the store, answered in any order. */
 export interface Lane<Question, Answer> {
   ask(question: Question): Promise<Answer>
-  /** Ends the thread when what was asked is answered. Closing twice is closing once. */
+  /** Ends the thread; what it still owes is refused. Closing twice is closing once. */
   close(): Promise<void>
 }
 
@@ -25,7 +25,6 @@ export function workerUrl(name: string): URL {
 /** A lane whose thread starts with the first question. It keeps the process alive only while it owes an answer. */
 export function workerLane<Question, Answer>(name: string, workerData: unknown): Lane<Question, Answer> {
   const waiting = new Map<number, Waiting<Answer>>()
-  const answers = new Set<Promise<Answer>>()
   let worker: Worker | undefined
   let number = 0
   let closed = false
@@ -53,16 +52,11 @@ export function workerLane<Question, Answer>(name: string, workerData: unknown):
       worker ??= start()
       worker.ref()
       const own = ++number
-      const answer = new Promise<Answer>((resolve, reject) => waiting.set(own, { resolve, reject }))
-      answers.add(answer)
-      const settled = () => answers.delete(answer)
-      answer.then(settled, settled)
       worker.postMessage({ number: own, question })
-      return answer
+      return new Promise((resolve, reject) => waiting.set(own, { resolve, reject }))
     },
     async close() {
       closed = true
-      await Promise.allSettled(answers)
       await worker?.terminate()
     },
   }
@@ -80,6 +74,7 @@ export function localLane<Question, Answer>(
       new Promise((resolve, reject) => {
         soon(() => {
           try {
+            if (closed) throw new Error('the store is closed')
             resolve(handle(question))
           } catch (error) {
             reject(error as Error)

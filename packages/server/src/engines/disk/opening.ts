@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import type { Limits, Rule } from '@fanfare/wire'
 import type { Placed } from '../engine.ts'
 import { ChannelTable } from './channel-table.ts'
+import type { Column } from './columns.ts'
 import type { Block } from './crc.ts'
 import { damaged } from './damage.ts'
 import type { Files } from './files.ts'
@@ -13,6 +14,7 @@ import {
   readFrame,
   recordBytes,
   recordChannel,
+  recordIsWhole,
   recordKind,
   recordLength,
   recordOffset,
@@ -24,9 +26,21 @@ import {
 import type { PlacedRow } from './frame-writer.ts'
 import { journalBegin, prepareJournal } from './journal.ts'
 import { KeyedState } from './keyed-state.ts'
-import { type JournalRow, journalName, type Manifest, readManifest, removeStrays, replaceManifest } from './manifest.ts'
+import {
+  type JournalRow,
+  journalName,
+  type Manifest,
+  readManifest,
+  removeStrays,
+  replaceManifest,
+  segmentName,
+  type SegmentRow,
+} from './manifest.ts'
+import { readNames } from './names-file.ts'
 import { readDeletion, readName, readOnce, readState } from './record-reader.ts'
 import { type Recovered, recoverJournals, secureTail } from './recovery.ts'
+import { loadSegment, readKeyed, type Row, type SegmentTable } from './segment.ts'
+import { SegmentList } from './segment-list.ts'
 import { UnsealedIndex } from './unsealed-index.ts'
 
 export interface OpeningOptions {
@@ -44,7 +58,10 @@ export interface OpenedStore {
   readonly table: ChannelTable
   readonly state: KeyedState
   readonly index: UnsealedIndex
+  readonly segments: SegmentList
   readonly synced: SyncedPlace
+  /** Journals that are not written to any more, oldest first: they wait for being sealed. */
+  readonly full: readonly { readonly number: number; readonly end: number }[]
   /** The journal that goes on, and where. */
   readonly current: { readonly row: JournalRow; readonly place: number }
   /** Behind it, ready for use. */
@@ -61,14 +78,30 @@ export function openStore(files: Files, options: OpeningOptions): OpenedStore {
   const sealedSeq = manifest.segments.at(-1)?.lastSeq ?? 0
   const recovered = recoverJournals(files, manifest.journals, sealedSeq, options.repair)
   const synced = secureTail(files, recovered)
-  const loaded = new Loader(manifest, options)
-  for (const journal of recovered.journals) loaded.journal(journal)
+  const loaded = new Loader(files, manifest, options)
+  const segments = new SegmentList()
+  for (const row of manifest.segments) segments.replace([], { row, table: loaded.segment(row) })
+  const { full, current, spares } = splitJournals(recovered)
+  // Those behind it begin when they come into use.
+  for (const journal of recovered.journals.slice(0, full.length + 1)) loaded.journal(journal)
   const { table, state, index } = loaded
   table.collectFree()
   state.expire(options.now, true)
   const started = { ...manifest, starts: [...manifest.starts, { id: identifier(options.random), first: recovered.head + 1 }] }
   replaceManifest(files, started)
-  return { manifest: started, table, state, index, synced, ...splitJournals(recovered), head: recovered.head, lastTime: loaded.lastTime }
+  return {
+    manifest: started,
+    table,
+    state,
+    index,
+    segments,
+    synced,
+    full,
+    current,
+    spares,
+    head: recovered.head,
+    lastTime: loaded.lastTime,
+  }
 }
 
 /** 8 characters of base64url. */
@@ -98,11 +131,17 @@ function newManifest(files: Files, options: OpeningOptions): Manifest {
 }
 
 /** The last journal that holds frames goes on; those behind it were made ready and never used. */
-function splitJournals({ journals }: Recovered): Pick<OpenedStore, 'current' | 'spares'> {
+function splitJournals({ journals }: Recovered): Pick<OpenedStore, 'current' | 'spares' | 'full'> {
   let last = 0
   for (const [n, { end }] of journals.entries()) if (end > journalBegin) last = n
   const current = journals[last]!
-  return { current: { row: current.row, place: current.end }, spares: journals.slice(last + 1).map(({ row }) => row) }
+  const full = journals.slice(0, last).map(({ row, end }) => ({ number: row.number, end }))
+  return { full, current: { row: current.row, place: current.end }, spares: journals.slice(last + 1).map(({ row }) => row) }
+}
+
+/** Sets a number that only grows; a zero is not written, so that its memory is not taken. */
+function raise(column: Column, id: number, value: number): void {
+  if (value > column.get(id)) column.set(id, value)
 }
 
 /** Fills the tables in memory from the records, in the order in which they were committed. */
@@ -111,11 +150,65 @@ class Loader {
   readonly state = new KeyedState()
   readonly index = new UnsealedIndex()
   lastTime = 0
+  #sealed = 0
+  /** Seqs up to here may be missing, because a repair left a segment out. */
+  #lostThrough = 0
+  readonly #files: Files
   readonly #manifest: Manifest
 
-  constructor(manifest: Manifest, { rules, random }: OpeningOptions) {
+  constructor(files: Files, manifest: Manifest, { rules, random }: OpeningOptions) {
+    this.#files = files
     this.#manifest = manifest
     this.table = new ChannelTable(rules, newNonce(random))
+    readNames(files, manifest, (id, { name, since, forgotten }) => {
+      if (name === undefined) this.table.forget(id, false)
+      else this.table.put(id, name, since, forgotten)
+    })
+  }
+
+  segment(row: SegmentRow): SegmentTable {
+    if (row.firstSeq > this.#sealed + 1) this.#lostThrough = row.firstSeq - 1
+    this.#sealed = row.lastSeq
+    const { trailer, table, rows } = loadSegment(this.#files, row)
+    for (let n = 0; n < trailer.rows; n++) this.#row(rows.read(n))
+    const keyed = readKeyed(this.#files, row, trailer)
+    for (let at = 0; at < keyed.bytes.length; at += padded(recordLength(keyed, at))) {
+      if (!recordIsWhole(keyed, at, keyed.bytes.length))
+        throw damaged(segmentName(row.number), trailer.runsEnd + at, 'a record of keyed state can not be read')
+      this.#keyed(segmentName(row.number), keyed, at)
+    }
+    return table
+  }
+
+  #row(row: Row): void {
+    const { table } = this
+    const { id } = row
+    const since = table.since.get(id)
+    // Of a channel that was forgotten, or that had the number before.
+    if (since === 0 || Math.max(row.lastSeq, row.deletedAt) < since) return
+    const known = table.lastOffset.get(id)
+    const before = table.floorOffset(id)
+    raise(table.lastOffset, id, row.lastOffset)
+    raise(table.lastSeq, id, row.lastSeq)
+    raise(table.lastTime, id, row.lastTime)
+    raise(table.totalBytes, id, row.totalBytes)
+    raise(table.deletedAt, id, row.deletedAt)
+    raise(table.deletedOffset, id, row.deletedOffset)
+    table.applyTrimmed(id, row.trimmedOffset, row.trimmedSeq)
+    // What a lost segment held counts as trimmed.
+    if (this.#lostThrough > 0 && row.count > 0 && row.firstOffset > known + 1)
+      table.applyTrimmed(id, row.firstOffset - 1, this.#lostThrough)
+    const floor = table.floorOffset(id)
+    if (row.count > 0 && row.firstOffset === floor + 1) {
+      raise(table.floorBytes, id, row.firstBytes)
+      table.floorTime.set(id, row.firstTime)
+    } else if (floor > before) {
+      table.floorBytes.set(id, table.totalBytes.get(id))
+      table.floorTime.set(id, 0)
+    }
+    table.assignedOffset.set(id, table.lastOffset.get(id))
+    table.assignedBytes.set(id, table.totalBytes.get(id))
+    this.lastTime = Math.max(this.lastTime, row.lastTime)
   }
 
   journal({ row, block, end, before }: Recovered['journals'][number]): void {

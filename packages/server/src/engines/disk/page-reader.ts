@@ -66,6 +66,11 @@ class Window {
     return this.#has(file, place, length) && recordIsWhole(this.#block, at, this.#length) ? { block: this.#block, at } : undefined
   }
 
+  /** A journal grows: what was read for an earlier page may not be what stands there now. */
+  clear(): void {
+    this.#file = undefined
+  }
+
   #has(file: OpenFile, place: number, length: number): boolean {
     return this.#file === file && place >= this.#from && place + length <= this.#from + this.#length
   }
@@ -90,6 +95,7 @@ export class PageReader {
 
   read(job: PageJob): PageAnswer {
     const page = new PageBuilder(job)
+    this.#window.clear()
     for (const piece of job.pieces) {
       const damage = piece.kind === 'run' ? this.#readRun(piece, page) : this.#readPlaces(piece, page)
       if (damage !== undefined) return page.answer({ file: piece.file, place: damage })

@@ -87,11 +87,13 @@ export class Reading {
   /** Moves the channel's floor to the first publication that the rule keeps now. Steady traffic moves it a step; else by doubled steps, then by halves. */
   async applyRule(id: number): Promise<void> {
     const { table } = this.#options
-    for (
-      let floor = table.floorOffset(id);
-      !this.#isKept(id, floor + 1, table.floorBytes.get(id), table.floorTime.get(id));
-      floor = table.floorOffset(id)
-    ) {
+    for (let tries = 0; ; tries++) {
+      const floor = table.floorOffset(id)
+      if (table.floorTime.get(id) === 0 && floor < table.lastOffset.get(id)) await this.#lookAtFirst(id, floor + 1)
+      if (this.#isKept(id, floor + 1, table.floorBytes.get(id), table.floorTime.get(id))) return
+      // It stands still only where a record is not where the tables say.
+      if (tries === 8)
+        throw new FanfareError('internal', `the store does not find the end of what is trimmed of channel ${table.names.name(id) ?? id}`)
       const last = table.lastOffset.get(id)
       let gone = Math.max(floor + 1, this.#goneByCount(id))
       let kept = last + 1
@@ -176,7 +178,16 @@ export class Reading {
     if (table.floorOffset(id) >= gone || trimmed === undefined) return
     table.applyTrimmed(id, gone, trimmed.seq)
     table.floorBytes.set(id, trimmed.bytesBefore + trimmed.payload)
-    if (first !== undefined) table.floorTime.set(id, first.time)
+    table.floorTime.set(id, first?.time ?? 0)
+  }
+
+  /** After all of a run was dropped, what comes next is not known yet. */
+  async #lookAtFirst(id: number, offset: number): Promise<void> {
+    const { table } = this.#options
+    const first = await this.#head(id, offset)
+    if (first === undefined || table.floorOffset(id) !== offset - 1) return
+    table.floorBytes.set(id, first.bytesBefore)
+    table.floorTime.set(id, first.time)
   }
 
   /** Newest offset of the channel with a seq up to `through`. */

@@ -1,0 +1,70 @@
+import { newBlock } from './crc.ts'
+import { damaged } from './damage.ts'
+import { type Files, withFile } from './files.ts'
+import { kinds, padded, recordChannel, recordIsWhole, recordKind, recordLength, recordOffset, recordSeq } from './format.ts'
+import { FrameWriter } from './frame-writer.ts'
+import { type Manifest, namesName } from './manifest.ts'
+import { readName } from './record-reader.ts'
+
+export interface NameUse {
+  /** The number means this name from `since` on; undefined where the channel was forgotten. */
+  readonly name: string | undefined
+  readonly since: number
+  readonly forgotten: number
+}
+
+/** Goes through the names file in order; a later line about a number stands for the earlier ones. */
+export function readNames(files: Files, { names }: Manifest, use: (id: number, entry: NameUse) => void): void {
+  if (names.length === 0) return
+  const name = namesName(names.number)
+  const block = newBlock(names.length)
+  const count = withFile(files, name, (file) => file.read(block.bytes, 0))
+  if (count < names.length) throw damaged(name, count, `it is shorter than the ${names.length} bytes that the manifest says`)
+  for (let at = 0; at < names.length; at += padded(recordLength(block, at))) {
+    if (!recordIsWhole(block, at, names.length)) throw damaged(name, at, 'the names of channels can not be read')
+    const known = recordKind(block, at) === kinds.name
+    use(recordChannel(block, at), {
+      name: known ? readName(block, at) : undefined,
+      since: recordSeq(block, at),
+      forgotten: recordOffset(block, at),
+    })
+  }
+}
+
+/** Writes behind the end; it counts when the manifest says so. */
+export function appendNames(files: Files, { names }: Manifest, bytes: Uint8Array): Manifest['names'] {
+  if (bytes.length === 0) return names
+  withFile(files, namesName(names.number), (file) => {
+    file.write(bytes, names.length)
+    file.sync()
+  })
+  if (names.length === 0) files.syncNames()
+  return { number: names.number, length: names.length + bytes.length }
+}
+
+/** Lines that say that channels were forgotten. */
+export function forgottenLines(ids: readonly number[]): Uint8Array {
+  const writer = new FrameWriter(newBlock(ids.length * 40 + 64))
+  const begin = writer.at
+  for (const id of ids) writer.forgotten(id)
+  return writer.block.bytes.slice(begin, writer.at)
+}
+
+/** A new names file with only what still counts. */
+export function rewriteNames(files: Files, manifest: Manifest, number: number): Manifest['names'] {
+  const entries = new Map<number, NameUse>()
+  readNames(files, manifest, (id, entry) => {
+    if (entry.name === undefined) entries.delete(id)
+    else entries.set(id, entry)
+  })
+  const writer = new FrameWriter(newBlock(manifest.names.length + 64))
+  const begin = writer.at
+  for (const [id, { name, since, forgotten }] of entries) writer.name(id, name ?? '', since, 0, forgotten)
+  const bytes = writer.block.bytes.slice(begin, writer.at)
+  withFile(files, namesName(number), (file) => {
+    file.write(bytes, 0)
+    file.sync()
+  })
+  files.syncNames()
+  return { number, length: bytes.length }
+}

@@ -1,0 +1,302 @@
+import { FanfareError, type Runtime } from '@fanfare/wire'
+import type { BoundsData } from './bounds.ts'
+import type { ChannelTable } from './channel-table.ts'
+import type { Frame } from './committer.ts'
+import { stepped } from './format.ts'
+import { journalBegin } from './journal.ts'
+import type { KeeperAnswer } from './keeper.ts'
+import type { KeeperLane } from './keeper-lane.ts'
+import { type JournalRow, journalName, segmentName } from './manifest.ts'
+import { newNonce, type OpenedStore } from './opening.ts'
+import type { ReaderLane } from './reader-lane.ts'
+import type { Reading } from './reading.ts'
+import { floorNumbers } from './segment-writer.ts'
+
+export interface UpkeepOptions {
+  readonly runtime: Runtime
+  readonly store: OpenedStore
+  readonly keeper: KeeperLane
+  readonly reader: ReaderLane
+  readonly reading: Reading
+  /** Time for retention. */
+  readonly now: () => number
+  readonly channelForgetMs: number
+  readonly journalMostBytes: number
+  /** A journal is there, or can not be made. */
+  readonly onJournal: (row: JournalRow) => void
+  readonly onNoJournal: (error: FanfareError) => void
+  /** Work on what is sealed failed; it is tried again later, and appends go on as long as there are journals. */
+  readonly onTrouble: (error: Error) => void
+}
+
+interface BegunJournal {
+  readonly number: number
+  /** Where its committed frames end. */
+  end: number
+}
+
+const MiB = 1024 * 1024
+/** After the disk was full, it is asked again no sooner. */
+const retryMs = 1000
+/** What only time changes (age, forgetting, expiry of keys) is looked at so often. */
+const sweepMs = 60_000
+const tendEveryMs = 10 * sweepMs
+const forgetAtOnce = 10_000
+
+/** Has journals made and sealed, segments merged and compacted, channels forgotten: all that happens beside appends and reads. */
+export class Upkeep {
+  readonly #options: UpkeepOptions
+  /** In the order of the log; the last one that holds a committed frame goes on, those before it are full. */
+  readonly #begun: BegunJournal[]
+  #current: number
+  #bytes = 0
+  #forgottenThrough: number
+  #largest: number
+  #refusedAt = -Infinity
+  #sealing: Promise<void> | undefined
+  readonly #releasing = new Set<Promise<void>>()
+  #tending: Promise<void> | undefined
+  #cancelSweep: () => void
+  #tendedAt: number
+  #closed = false
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options
+    const { store, runtime } = options
+    this.#current = store.current.row.number
+    this.#begun = [...store.full, { number: this.#current, end: store.current.place }]
+    this.#largest = Math.max(store.current.row.size, ...store.spares.map(({ size }) => size))
+    this.#forgottenThrough = store.manifest.forgottenThrough
+    this.#tendedAt = runtime.monotonic()
+    this.#cancelSweep = runtime.after(sweepMs, () => void this.#sweep())
+    this.sealFull()
+  }
+
+  /** Of all files, as last counted. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get forgottenThrough(): number {
+    return this.#forgottenThrough
+  }
+
+  setBytes(bytes: number): void {
+    this.#bytes = bytes
+  }
+
+  /** Frames go to this journal from now on; entries up to `before` stand in those before it. */
+  beginJournal(row: JournalRow, before: number): void {
+    this.#options.store.index.begin(row.number, before)
+    this.#begun.push({ number: row.number, end: journalBegin })
+  }
+
+  /** A frame was committed: what stands before its journal is full, and synced. */
+  onCommit(frame: Frame): void {
+    const { number } = frame.journal
+    const journal = this.#begun.find((begun) => begun.number === number)!
+    journal.end = stepped(frame.place + frame.writer.at)
+    if (number === this.#current) return
+    this.#current = number
+    this.sealFull()
+  }
+
+  async wantJournal(bytes: number): Promise<void> {
+    const { runtime, keeper, journalMostBytes, onJournal, onNoJournal } = this.#options
+    // The answer comes in a later turn, whatever it is.
+    await Promise.resolve()
+    if (runtime.monotonic() - this.#refusedAt < retryMs)
+      return onNoJournal(new FanfareError('storage-full', 'there is no space for more; it is looked for again every second'))
+    // What waits for being sealed gives its journal back.
+    this.sealFull()
+    const size = Math.max(bytes, Math.min(this.#largest * 2, journalMostBytes))
+    try {
+      const answer = this.#note(
+        await keeper.ask({ kind: 'journal', size: Math.ceil(size / 4096) * 4096, nonce: newNonce((count) => runtime.random(count)) }),
+      )
+      this.#largest = Math.min(Math.max(this.#largest, size), journalMostBytes)
+      onJournal(answer.journal!)
+    } catch (error) {
+      this.#refusedAt = runtime.monotonic()
+      onNoJournal(
+        error instanceof FanfareError
+          ? error
+          : new FanfareError('storage-full', `there is no space for a journal (${(error as Error).message})`, { cause: error }),
+      )
+    }
+  }
+
+  /** Seals what is full, one journal after the other. */
+  sealFull(): void {
+    if (this.#sealing !== undefined || this.#fullJournal() === undefined || this.#closed) return
+    this.#sealing = this.#sealAll().finally(() => (this.#sealing = undefined))
+  }
+
+  /** Merges and compacts until there is nothing to do. */
+  tend(): void {
+    this.#tendedAt = this.#options.runtime.monotonic()
+    if (this.#tending !== undefined || this.#closed) return
+    this.#tending = this.#tendAll().finally(() => (this.#tending = undefined))
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.#sealing !== undefined || this.#tending !== undefined || this.#releasing.size > 0)
+      await Promise.all([this.#sealing, this.#tending, ...this.#releasing])
+  }
+
+  /** What is under way is left where it stands: it counts only when the manifest says so. */
+  close(): void {
+    this.#closed = true
+    this.#cancelSweep()
+  }
+
+  #fullJournal(): BegunJournal | undefined {
+    const [oldest] = this.#begun
+    return oldest?.number === this.#current ? undefined : oldest
+  }
+
+  async #sealAll(): Promise<void> {
+    const { store, keeper, now } = this.#options
+    try {
+      for (let journal = this.#fullJournal(); journal !== undefined && !this.#closed; journal = this.#fullJournal()) {
+        const [span, next] = store.index.journals
+        const answer = await keeper.ask({
+          kind: 'seal',
+          journal: journal.number,
+          end: journal.end,
+          before: span!.before,
+          last: next!.before,
+          now: now(),
+          bounds: this.#bounds(),
+        })
+        this.#begun.shift()
+        this.#swap(answer, () => store.index.dropOldest())
+        this.#release([journalName(journal.number)])
+        this.tend()
+      }
+    } catch (error) {
+      this.#trouble(error)
+    }
+  }
+
+  async #tendAll(): Promise<void> {
+    const { keeper, now } = this.#options
+    try {
+      while (!this.#closed) {
+        const answer = await keeper.ask({ kind: 'tend', now: now(), bounds: this.#bounds() })
+        this.#note(answer)
+        if (answer.segment === undefined) return
+        this.#swap(answer, () => undefined)
+        this.#release((answer.removed ?? []).map(segmentName))
+      }
+    } catch (error) {
+      this.#trouble(error)
+    }
+  }
+
+  /** From here on, readers find the records in the new segment: in one turn, with what was dropped. */
+  #swap(answer: KeeperAnswer, also: () => void): void {
+    this.#note(answer)
+    const { segments, table } = this.#options.store
+    const { row, table: segmentTable, floors } = answer.segment!
+    segments.replace(answer.removed ?? [], { row, table: segmentTable })
+    also()
+    for (let at = 0; at < floors.length; at += floorNumbers) applyFloor(table, floors.subarray(at, at + floorNumbers))
+  }
+
+  /** Gives files back when nobody reads them any more. */
+  #release(names: readonly string[]): void {
+    const { reading, reader, keeper } = this.#options
+    const give = async () => {
+      await reading.settled()
+      for (const file of names) {
+        await reader.ask({ kind: 'release', file })
+        this.#note(await keeper.ask({ kind: 'release', file }))
+      }
+    }
+    const given = give()
+      .catch((error: unknown) => this.#trouble(error))
+      .finally(() => this.#releasing.delete(given))
+    this.#releasing.add(given)
+  }
+
+  #trouble(error: unknown): void {
+    if (!this.#closed) this.#options.onTrouble(error as Error)
+  }
+
+  #note(answer: KeeperAnswer): KeeperAnswer {
+    this.#bytes = answer.bytes
+    return answer
+  }
+
+  #bounds(): BoundsData {
+    const { table } = this.#options.store
+    const now = this.#options.now()
+    const keeps = table.rules.map(({ keep }) => keep)
+    return {
+      lastOffset: table.lastOffset.chunks,
+      totalBytes: table.totalBytes.chunks,
+      deletedAt: table.deletedAt.chunks,
+      since: table.since.chunks,
+      rule: table.rule.chunks,
+      keeps,
+      horizons: keeps.map(({ ageMs }) => (ageMs === null ? -1 : now - ageMs)),
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { runtime, store } = this.#options
+    store.state.expire(runtime.now(), true)
+    try {
+      await this.#forget()
+    } catch (error) {
+      this.#trouble(error)
+    }
+    if (this.#closed) return
+    this.sealFull()
+    if (store.segments.all.length > 0 && runtime.monotonic() - this.#tendedAt >= tendEveryMs) this.tend()
+    this.#cancelSweep = runtime.after(sweepMs, () => void this.#sweep())
+  }
+
+  /** Forgets channels that have been empty for long, some at once; the next sweep goes on. */
+  async #forget(): Promise<void> {
+    const { store, reading, keeper, runtime } = this.#options
+    const { table } = store
+    const ids: number[] = []
+    let through = this.#forgottenThrough
+    for (let id = 1; id < table.end && ids.length < forgetAtOnce; id++) {
+      if (id % 65_536 === 0) await new Promise<void>((resolve) => runtime.soon(resolve))
+      if (!this.#isOld(id)) continue
+      await reading.applyRule(id)
+      if (table.floorOffset(id) < table.lastOffset.get(id)) continue
+      ids.push(id)
+      through = Math.max(through, table.lastSeq.get(id), table.deletedAt.get(id))
+    }
+    // Some may have been published to meanwhile.
+    const still = ids.filter((id) => this.#isOld(id))
+    if (still.length === 0 || this.#closed) return
+    this.#forgottenThrough = through
+    for (const id of still) table.forget(id)
+    this.#note(await keeper.ask({ kind: 'forget', ids: still, through }))
+  }
+
+  /** Sealed, with nothing under way, and so old that nothing of it may be kept but by a rule without age. */
+  #isOld(id: number): boolean {
+    const { store, now, channelForgetMs } = this.#options
+    const { table, index } = store
+    const last = Math.max(table.lastSeq.get(id), table.deletedAt.get(id))
+    if (last === 0 || last > index.sealed || table.assignedOffset.get(id) !== table.lastOffset.get(id)) return false
+    const ageMs = table.floorOffset(id) === table.lastOffset.get(id) ? 0 : table.ruleOf(id).keep.ageMs
+    return ageMs !== null && table.lastTime.get(id) + ageMs + channelForgetMs < now()
+  }
+}
+
+function applyFloor(table: ChannelTable, floor: Float64Array): void {
+  const [id, offset, seq, bytes, time] = floor
+  const moves = offset! > table.floorOffset(id!)
+  table.applyTrimmed(id!, offset!, seq!)
+  if (!moves) return
+  table.floorBytes.set(id!, bytes!)
+  table.floorTime.set(id!, time!)
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest'
+import type { Facts, Item } from '../../../src/engines/engine.ts'
+import { chanceOf, Model, openSimulated, publicationOf, readChannel, ruleOf, SimulatedDisk, testRuntime } from './model.ts'
+
+const rules = [
+  ruleOf('all/**', {}),
+  ruleOf('count/**', { publications: 20 }),
+  ruleOf('bytes/**', { bytes: 2000 }),
+  ruleOf('age/**', { ageMs: 60_000 }),
+  ruleOf('**', { publications: 5, ageMs: 300_000, bytes: 1000 }),
+]
+
+/** What was trimmed before a deletion may have been noticed or not: the deletion hides it. */
+const comparable = (facts: Facts): Facts => (facts.trimmed.seq < facts.deletedAt ? { ...facts, trimmed: { seq: 0, offset: 0 } } : facts)
+
+/** Many channels, deletions, retention, restarts, with journals so small that they are sealed and merged all the time. */
+async function live(seed: number, steps: number): Promise<{ readonly sealed: boolean }> {
+  const chance = chanceOf(seed)
+  const runtime = testRuntime(seed)
+  const names = rules.flatMap(({ match }, n) =>
+    Array.from({ length: 4 }, (_, k) => ({ name: `${match.replace('/**', '').replace('**', 'rest')}/${k}`, rule: rules[n]! })),
+  )
+  const model = new Model(new Map(names.map(({ name, rule }) => [name, rule])))
+  const files = new SimulatedDisk()
+  let engine = await openSimulated(files, runtime, rules)
+  for (let step = 0; step < steps; step++) {
+    const items: Item[] = []
+    for (let n = 1 + chance(20); n > 0; n--) {
+      const { name } = names[chance(chance(2) === 0 ? 3 : names.length)]!
+      items.push(
+        chance(60) === 0
+          ? { kind: 'delete', channel: name }
+          : publicationOf(name, 'x'.repeat(chance(chance(30) === 0 ? 6000 : 200)) + step),
+      )
+    }
+    const answer = await engine.append({ items })
+    expect(answer.kind).toBe('placed')
+    model.append({ items }, runtime.now())
+    runtime.advance(chance(2000))
+    if (chance(100) === 0) {
+      await engine.close()
+      engine = await openSimulated(files, runtime, rules)
+    }
+    if (step % 25 === 24) {
+      const { seq } = await engine.head()
+      expect(seq).toBe(model.seq)
+      const { name } = names[chance(names.length)]!
+      const after = chance(seq)
+      expect(comparable(await engine.facts(name)), `seed ${seed}, step ${step}: facts of ${name}`).toEqual(
+        comparable(model.facts(name, runtime.now())),
+      )
+      expect(await readChannel(engine, name, after, seq), `seed ${seed}, step ${step}: ${name} after ${after}`).toEqual(
+        model.read(name, after, seq, runtime.now()),
+      )
+    }
+  }
+  const { seq } = await engine.head()
+  for (const { name } of names)
+    expect(await readChannel(engine, name, 0, seq), `seed ${seed}: ${name}`).toEqual(model.read(name, 0, seq, runtime.now()))
+  const sealed = files.list().some(({ name }) => name.startsWith('segment-'))
+  await engine.close()
+  return { sealed }
+}
+
+describe('a sealed store', () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    it(`gives what an unsealed one would give, restarts, deletions and retention included (seed ${seed})`, async () => {
+      expect((await live(seed, 1200)).sealed).toBe(true)
+    })
+  }
+})
