@@ -91,13 +91,13 @@ function makeSite(settings: Settings, ground: Ground, metrics: Site['metrics']):
 }
 
 async function openEngine(settings: Settings, runtime: Runtime): Promise<Engine> {
-  const { engine, rules, limits, data } = settings
+  const { engine, rules, limits, data, repair } = settings
   const options: EngineOptions = { runtime, rules, limits }
   if (typeof engine === 'function') return await engine(options)
   if (engine === 'memory') return await openMemoryEngine(options)
   // Loaded when it is wanted: a server in memory starts without it.
   const { openDiskEngine } = await import('./engines/disk/disk-engine.ts')
-  return await openDiskEngine({ ...options, directory: data })
+  return await openDiskEngine({ ...options, directory: data, repair })
 }
 
 class RunningServer implements FanfareServer {

@@ -12,6 +12,8 @@ export interface ServerOptions {
   readonly engine?: 'disk' | 'memory' | ((options: EngineOptions) => Promise<Engine>)
   /** Directory of the disk engine, made where it is missing. Default `./fanfare-data`. */
   readonly data?: string
+  /** Lets the disk engine open a damaged directory: what can't be read is moved aside, and receivers are told their gaps. Default false. */
+  readonly repair?: boolean
   /** Transports to switch on. Default: all but `iframe` and `jsonp`. */
   readonly transports?: 'all' | readonly TransportName[]
   /** Origins of pages that may use the server, such as `https://app.example.com`. */
@@ -48,6 +50,7 @@ export interface Settings {
   readonly listen: { readonly host: string; readonly port: number }
   readonly engine: 'disk' | 'memory' | ((options: EngineOptions) => Promise<Engine>)
   readonly data: string
+  readonly repair: boolean
   readonly transports: ReadonlySet<TransportName>
   readonly origins: readonly string[] | undefined
   readonly hosts: readonly string[] | undefined
@@ -65,6 +68,7 @@ export function settingsOf(options: ServerOptions): Settings {
     listen: listenOf(options.listen ?? '127.0.0.1:8000'),
     engine: options.engine ?? 'disk',
     data: options.data ?? './fanfare-data',
+    repair: options.repair ?? false,
     transports: transportsOf(options.transports),
     origins: options.origins?.map(originOf),
     hosts: options.hosts?.map((host) => host.toLowerCase()),
