@@ -1,5 +1,4 @@
 import {
-  channelProblem,
   isProblem,
   limits,
   parseCount,

@@ -80,7 +80,7 @@ export function commandHelp(name: CommandName): string {
     'flags:',
     ...flags.map(({ flag, help }) => `  ${flag.padEnd(width)}${help}`),
     '',
-    `  Each is also an environment variable, such as ${environmentName(own[0] ?? 'config')}, and (but --config) a key of the configuration.`,
+    `  Each is also an environment variable, such as ${environmentName(own[0] ?? 'config')}, and a key of the configuration (but --config${name === 'serve' ? ' and --repair' : ''}).`,
     '',
     'examples:',
     ...examples.map((example) => `  ${example}`),

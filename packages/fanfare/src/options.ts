@@ -83,6 +83,12 @@ export const options = {
     byDefault: 'false',
     parse: parseBoolean,
   }),
+  repair: option(['serve'], {
+    help: 'start once with a damaged store: what can not be read is moved aside, and receivers are told what is missing',
+    byDefault: 'false',
+    inFile: false,
+    parse: parseBoolean,
+  }),
   log: option(['serve'], { value: 'text|json', help: 'how to write the log', byDefault: 'text', parse: oneOf(['text', 'json']) }),
   url: option(clients, { value: 'URL', help: 'the server', byDefault: 'http://127.0.0.1:8000', parse: parseUrl }),
   json: option(clients, {

@@ -13,6 +13,7 @@ export function serverOptions(settings: Settings, directory: string, log: Log): 
     listen: listenText(settings.value('listen')),
     engine: settings.value('engine'),
     data: resolve(directory, settings.value('data')),
+    repair: settings.value('repair'),
     ...(transports === undefined ? {} : { transports }),
     ...(origins === undefined ? {} : { origins }),
     ...(hosts === undefined ? {} : { hosts }),
