@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
+import { freePort } from './port.ts'
 
 /** What a link does to the bytes that come down from the server. */
 export interface LinkFault {
@@ -27,9 +28,9 @@ export async function openLink(target: string, faultOf: (connection: number) => 
   const far = new URL(target)
   const sockets = new Set<Socket>()
   let connections = 0
-  const server = createServer((near) => {
+  const server = createServer({ allowHalfOpen: true }, (near) => {
     const fault = faultOf(connections++)
-    const other = connect(Number(far.port), far.hostname)
+    const other = connect({ port: Number(far.port), host: far.hostname, allowHalfOpen: true })
     for (const socket of [near, other]) {
       sockets.add(socket)
       socket.setNoDelay(true)
@@ -37,12 +38,10 @@ export async function openLink(target: string, faultOf: (connection: number) => 
       // A cut is what the link is for; each end sees it as its own.
       socket.on('error', () => cut(near, other))
     }
-    near.once('close', () => other.destroy())
-    other.once('close', () => near.destroy())
     void carry(other, near, { cutAfter: fault.cutAfterDown, writeBytes: fault.writeBytes, bytesPerSecond: fault.bytesPerSecond })
     void carry(near, other, { cutAfter: fault.cutAfterUp })
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(await freePort(), '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {

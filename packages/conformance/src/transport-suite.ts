@@ -19,7 +19,7 @@ const faults: readonly { readonly name: string; readonly fault: EngineFault }[] 
 
 /** Registers what every transport and protocol passes over a server, as it is and under faults. */
 export function transportSuite(row: ServerRow): void {
-  describe(`transports of ${row.name}`, { timeout: 30_000 }, () => {
+  describe(`transports of ${row.name}`, { timeout: 10_000 }, () => {
     const bed = testBed(row)
     resumeSuite(bed, receivers)
     severalSuite(bed, receivers)
@@ -30,7 +30,7 @@ export function transportSuite(row: ServerRow): void {
     })
   })
 
-  describe.each(faults)(`transports of ${row.name}, with $name`, { timeout: 30_000 }, ({ fault }) => {
+  describe.each(faults)(`transports of ${row.name}, with $name`, { timeout: 10_000 }, ({ fault }) => {
     const bed = testBed(row, fault)
     resumeSuite(bed, receivers)
     severalSuite(bed, receivers)

@@ -7,7 +7,7 @@ import type { Ask, Receiving, ReceiverRow } from './receiver.ts'
 export const pollReceiver: ReceiverRow = pollRow('poll', {})
 
 /** Asks again at once: the server holds the question. */
-export const longPollReceiver: ReceiverRow = pollRow('long-poll', { wait: '5' })
+export const longPollReceiver: ReceiverRow = pollRow('long-poll', { wait: '1' })
 
 function pollRow(name: string, words: Readonly<Record<string, string>>): ReceiverRow {
   const row = { name, carriesCursor: true, carriesEnvelope: true, movesByChannel: false, beginsByChannel: true }

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll } from 'vitest'
 import type { EngineFault } from '../faults.ts'
 import type { Ask, ReceiverRow } from '../receivers/receiver.ts'
+import { sseReceiver } from '../receivers/sse.ts'
 import { Publisher } from './publisher.ts'
+import type { Published } from './publisher.ts'
 import type { RunningServer, ServerRow } from './row.ts'
 import { Taker } from './taker.ts'
 
@@ -11,7 +13,9 @@ export interface Bed {
   readonly publisher: Publisher
   /** Another server, with a store of its own. */
   another(): Promise<Bed>
-  take(row: ReceiverRow, ask: Ask, url?: string): Taker
+  take(row: ReceiverRow, ask: Ask): Taker
+  /** Publishes numbers and waits until the server tells them: `latest` means what its node has heard of, and a node may lag. */
+  told(channelOf: (n: number) => string, from: number, through: number): Promise<readonly Published[]>
 }
 
 /** To be called inside a `describe`. */
@@ -34,7 +38,8 @@ export function testBed(row: ServerRow, fault?: EngineFault): Bed {
       return opened().publisher
     },
     another: () => opened().another(),
-    take: (...args) => opened().take(...args),
+    take: (row, ask) => opened().take(row, ask),
+    told: (channelOf, from, through) => opened().told(channelOf, from, through),
   }
 }
 
@@ -43,14 +48,22 @@ async function openBed(row: ServerRow, fault: EngineFault | undefined, closers: 
   closers.push(() => server.close())
   const publisher = new Publisher(server.url)
   closers.push(() => publisher.close())
+  const take = (receiver: ReceiverRow, ask: Ask): Taker => {
+    const taker = new Taker(receiver, server.url, ask)
+    closers.push(() => taker.cut())
+    return taker
+  }
   return {
     url: server.url,
     publisher,
     another: () => openBed(row, fault, closers),
-    take(receiver, ask, url = server.url) {
-      const taker = new Taker(receiver, url, ask)
-      closers.push(() => taker.cut())
-      return taker
+    take,
+    async told(channelOf, from, through) {
+      const published = await publisher.count(channelOf, from, through)
+      const witness = take(sseReceiver, { channels: [channelOf(through)], since: 'earliest' })
+      await witness.until(() => witness.numbers().includes(through))
+      witness.cut()
+      return published
     },
   }
 }

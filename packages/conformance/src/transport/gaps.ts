@@ -82,7 +82,7 @@ export function gapSuite(bed: Bed, receivers: readonly ReceiverRow[]): void {
 
     it.concurrent('nothing where nothing was lost: what was trimmed or deleted lies before its place', async () => {
       const short = freshChannel('short')
-      const published = await bed.publisher.count(() => short, 1, 20)
+      const published = await bed.told(() => short, 1, 20)
       const kept = bed.take(row, { channels: [short], since: published[20 - shortKeep]?.cursor })
       await kept.publicationCount(shortKeep - 1)
       expect(kept.gaps).toEqual([])
@@ -129,7 +129,7 @@ export function gapSuite(bed: Bed, receivers: readonly ReceiverRow[]): void {
       const channels = [freshChannel(), freshChannel()] as const
       const published = await bed.publisher.count((n) => channels[n % 2 === 0 ? 0 : 1], 1, 10)
       await bed.publisher.remove(channels[0])
-      await bed.publisher.count((n) => channels[n % 2 === 0 ? 0 : 1], 11, 14)
+      await bed.told((n) => channels[n % 2 === 0 ? 0 : 1], 11, 14)
       const taker = await bed.take(row, { channels, since: published[1]?.cursor }).publicationCount(8)
       expect(taker.gaps).toMatchObject([{ channel: channels[0], reason: 'deleted' }])
       expect(taker.numbers(channels[0])).toEqual([12, 14])
@@ -174,7 +174,7 @@ interface Place {
 /** A token of another store; of the channel 1 to 5 are kept here. */
 async function foreignPlace(bed: Bed): Promise<Place> {
   const channel = freshChannel()
-  await bed.publisher.count(() => channel, 1, 5)
+  await bed.told(() => channel, 1, 5)
   const other = await bed.another()
   const [place] = await other.publisher.count(() => channel, 1, 1)
   return { channel, token: place?.cursor ?? '' }
@@ -183,7 +183,7 @@ async function foreignPlace(bed: Bed): Promise<Place> {
 /** A token of a start that this store never had; 1 to 5 are kept. */
 async function divergedPlace(bed: Bed): Promise<Place> {
   const channel = freshChannel()
-  const published = await bed.publisher.count(() => channel, 1, 5)
+  const published = await bed.told(() => channel, 1, 5)
   const place = parseCursor(published[2]?.cursor ?? '')
   if (place === undefined) throw new Error(`${published[2]?.cursor} is no cursor`)
   return { channel, token: formatCursor({ mark: `${place.mark.slice(0, 8)}ZZZZ0000`, seq: place.seq }) }
@@ -194,14 +194,14 @@ async function deletedPlace(bed: Bed): Promise<Place> {
   const channel = freshChannel()
   const published = await bed.publisher.count(() => channel, 1, 5)
   await bed.publisher.remove(channel)
-  await bed.publisher.count(() => channel, 6, 7)
+  await bed.told(() => channel, 6, 7)
   return { channel, token: published[1]?.cursor ?? '' }
 }
 
 /** A place of which the next is trimmed; the last of 20 are kept. */
 async function trimmedPlace(bed: Bed): Promise<Place> {
   const channel = freshChannel('short')
-  const published = await bed.publisher.count(() => channel, 1, 20)
+  const published = await bed.told(() => channel, 1, 20)
   return { channel, token: published[1]?.cursor ?? '' }
 }
 

@@ -20,7 +20,8 @@ export function linkSuite(bed: Bed, receivers: readonly ReceiverRow[]): void {
     it('goes on rightly from a cut after any byte that comes down', async () => {
       const chance = seededChance(7)
       const channel = freshChannel()
-      const url = await link(() => ({ cutAfterDown: 1 + Math.floor(chance() * 2000) }))
+      // Further and further, for the answer of a poll comes whole or not at all.
+      const url = await link((connection) => ({ cutAfterDown: 1 + Math.floor(chance() * (1500 + connection * 200)) }))
       const going = bed.publisher.count(() => channel, 1, 80)
       const { publications, gaps, connections } = await takeThrough(
         row,

@@ -22,7 +22,7 @@ export function resumeSuite(bed: Bed, receivers: readonly ReceiverRow[]): void {
 
     it.concurrent('begins with a cursor, so that one that got nothing goes on from there', async () => {
       const channel = freshChannel()
-      await bed.publisher.count(() => channel, 1, 3)
+      await bed.told(() => channel, 1, 3)
       const first = await bed.take(row, { channels: [channel] }).opened()
       first.cut()
       expect(first.numbers()).toEqual([])
@@ -50,7 +50,7 @@ export function resumeSuite(bed: Bed, receivers: readonly ReceiverRow[]): void {
 
     it.concurrent('begins where it was told to: earliest, the newest so many, latest', async () => {
       const channel = freshChannel()
-      await bed.publisher.count(() => channel, 1, 20)
+      await bed.told(() => channel, 1, 20)
       const earliest = bed.take(row, { channels: [channel], since: 'earliest' })
       const newest = bed.take(row, { channels: [channel], last: 5 })
       const latest = bed.take(row, { channels: [channel], since: 'latest' })

@@ -32,9 +32,9 @@ export function severalSuite(bed: Bed, receivers: readonly ReceiverRow[]): void 
       for (let cuts = 1; taken.length < 256; cuts++) {
         await taker.publicationCount(Math.min(256 - taken.length, 3 + ((cuts * 11) % 40)))
         taken.push(...taker.publications)
-        taker.cut()
+        expect(taker.end).toBeUndefined()
         expect(taker.gaps).toEqual([])
-        expect(taker.end).toMatchObject({ reason: 'cut' })
+        taker.cut()
         taker = bed.take(row, taker.resume)
       }
       await going

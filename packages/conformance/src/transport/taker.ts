@@ -27,8 +27,9 @@ export class Taker {
     return { ...rest, since: this.#since, ...(this.#sinceOf.size === 0 ? {} : { sinceOf: this.#sinceOf }) }
   }
 
+  /** The cursor of its one channel. */
   get cursor(): string | undefined {
-    return this.#since ?? [...this.#sinceOf.values()][0]
+    return [...this.#sinceOf.values()][0] ?? this.#since
   }
 
   /** The numbers of `{"n":…}`, of one channel or of all. */
