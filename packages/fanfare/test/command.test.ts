@@ -100,7 +100,7 @@ describe('the command on disk', () => {
     expect(again.stderr()).toBe('')
   })
 
-  it('refuses a directory that another server owns, and names the owner', { timeout: 40_000 }, async () => {
+  it('refuses a directory that another server owns, and names the owner', { timeout: 15_000 }, async () => {
     const first = await serve()
     const second = start(['serve', '--listen', '127.0.0.1:0'])
     expect(await second.ended).toBe(1)

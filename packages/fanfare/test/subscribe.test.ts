@@ -190,9 +190,9 @@ describe('subscribe', () => {
     let release = (): void => undefined
     const held = new Promise<void>((resolve) => (release = resolve))
     let bytes = 0
-    io.stdout._write = (chunk: Buffer, _encoding, done) => {
+    io.stdout._write = (chunk: Buffer, _encoding, written) => {
       bytes += chunk.length
-      void held.then(() => done())
+      void held.then(() => written())
     }
     const call = subscribing(io, 'much', '--since', 'earliest', '--url', server.address)
     await expect.poll(() => server.node.counters.parked).toBeGreaterThan(0)
