@@ -116,4 +116,6 @@ const common = {
   },
   /** Bytes of the heap in use. */
   heap: () => process.memoryUsage().heapUsed,
+  /** All that node tells of memory, in bytes. */
+  memory: () => process.memoryUsage(),
 }
