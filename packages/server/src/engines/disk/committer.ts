@@ -129,7 +129,7 @@ export class Committer {
     return new Promise((resolve, reject) => {
       const bound = boundOf(request)
       if (this.#failure !== undefined) return reject(this.#failure)
-      if (this.#closed) return reject(new FanfareError('draining', 'the store is closed'))
+      if (this.#closed) return reject(new FanfareError('storage-failed', 'the store is closed'))
       if (this.#waitingBytes + bound > this.#options.limits.commitWaitingBytes)
         return reject(new FanfareError('overloaded', 'too much waits to be committed'))
       this.#waitingBytes += bound

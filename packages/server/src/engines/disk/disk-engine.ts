@@ -20,7 +20,8 @@ import { Feed } from './feed.ts'
 import { type Files, nodeFiles } from './files.ts'
 import { kinds, padded, recordChannel, recordKind, recordLength, recordSeq, recordTime } from './format.ts'
 import { type KeeperLane, localKeeperLane, workerKeeperLane } from './keeper-lane.ts'
-import { type OpenedStore, openStore } from './opening.ts'
+import { identifier, type OpenedStore, openStore } from './opening.ts'
+import { lockDirectory, type OwnerLock } from './owner-lock.ts'
 import { localReaderLane, type ReaderLane, workerReaderLane } from './reader-lane.ts'
 import { Reading } from './reading.ts'
 import { readPublication } from './record-reader.ts'
@@ -50,9 +51,21 @@ export interface DiskOptions {
 
 /** The default engine: a log of its own in a directory, synced before it answers. docs/decisions/0005-disk-format.md says how it lies there. */
 export async function openDiskEngine(options: EngineOptions & DiskOptions): Promise<Engine> {
-  const { runtime, directory, journalBytes = MiB } = options
+  const { runtime, directory } = options
   const files = options.files ?? nodeFiles(directory)
-  const opened = openStore(files, {
+  const wait = (ms: number) => new Promise<void>((resolve) => void runtime.after(ms, resolve))
+  const lock = options.files === undefined ? await lockDirectory(directory, identifier((count) => runtime.random(count)), wait) : undefined
+  try {
+    return new DiskEngine(options, files, lock, open(options, files))
+  } catch (error) {
+    await lock?.release()
+    throw error
+  }
+}
+
+function open(options: EngineOptions & DiskOptions, files: Files): OpenedStore {
+  const { runtime, journalBytes = MiB } = options
+  return openStore(files, {
     rules: options.rules,
     limits: options.limits,
     random: (count) => runtime.random(count),
@@ -60,7 +73,6 @@ export async function openDiskEngine(options: EngineOptions & DiskOptions): Prom
     journalBytes,
     repair: options.repair ?? false,
   })
-  return Promise.resolve(new DiskEngine(options, files, opened))
 }
 
 class DiskEngine implements Engine {
@@ -70,6 +82,7 @@ class DiskEngine implements Engine {
   readonly #starts: readonly Start[]
   readonly #mark: string
   readonly #clock: TrustedClock
+  readonly #lock: OwnerLock | undefined
   readonly #commits: CommitLane
   readonly #reader: ReaderLane
   readonly #keeper: KeeperLane
@@ -81,7 +94,8 @@ class DiskEngine implements Engine {
   #publications = 0
   #closed: Promise<void> | undefined
 
-  constructor(options: EngineOptions & DiskOptions, files: Files, store: OpenedStore) {
+  constructor(options: EngineOptions & DiskOptions, files: Files, lock: OwnerLock | undefined, store: OpenedStore) {
+    this.#lock = lock
     const { runtime, directory } = options
     this.#options = options
     this.#store = store
@@ -189,6 +203,7 @@ class DiskEngine implements Engine {
     await this.#keeper.close()
     await this.#reader.close()
     await this.#commits.close()
+    await this.#lock?.release()
   }
 
   #makeCommitter(): Committer {
