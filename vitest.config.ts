@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts'],
     globalSetup: ['scripts/build-for-tests.mjs'],
+    setupFiles: ['scripts/leaves-nothing.mjs'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,
