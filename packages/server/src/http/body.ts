@@ -10,12 +10,29 @@ export interface BodyLimits {
   readonly bodyMs: number
 }
 
-/** Reads the whole body. Rejects with what is wrong with it: too large, too slow; answers undefined where the client is gone. */
-export function readBody(req: IncomingMessage, res: ServerResponse, wheel: Wheel, limits: BodyLimits): Promise<Uint8Array | undefined> {
+/** Who wants a body. One of the three is called once. */
+export interface BodyTaker {
+  /** The whole body, in memory of its own. */
+  taken(body: Uint8Array): void
+  /** Too large, or too slow. */
+  refused(error: FanfareError): void
+  /** The client has gone. */
+  gone(): void
+}
+
+/** Reads the whole body. */
+export function takeBody(req: IncomingMessage, res: ServerResponse, wheel: Wheel, limits: BodyLimits, taker: BodyTaker): void {
   const declared = req.headers['content-length']
-  if (declared !== undefined && Number(declared) > limits.mostBytes) return Promise.reject(tooLarge(limits))
+  if (declared !== undefined && Number(declared) > limits.mostBytes) return taker.refused(tooLarge(limits))
   if (expectsContinue(req)) res.writeContinue()
-  return new Promise((resolve, reject) => new BodyReader(req, wheel, limits, resolve, reject).read())
+  new BodyReader(wheel, limits, taker).read(req)
+}
+
+/** The same as a promise; undefined where the client has gone. */
+export function readBody(req: IncomingMessage, res: ServerResponse, wheel: Wheel, limits: BodyLimits): Promise<Uint8Array | undefined> {
+  return new Promise((resolve, reject) => {
+    takeBody(req, res, wheel, limits, { taken: resolve, refused: reject, gone: () => resolve(undefined) })
+  })
 }
 
 export function expectsContinue(req: IncomingMessage): boolean {
@@ -26,71 +43,85 @@ function tooLarge({ mostBytes, tooLarge: code }: BodyLimits): FanfareError {
   return new FanfareError(code, `at most ${mostBytes} bytes are allowed here`)
 }
 
+const reader = Symbol('reader')
+interface Read extends IncomingMessage {
+  [reader]?: BodyReader
+}
+
+// One function for all requests instead of a closure for each.
+function onData(this: Read, chunk: Buffer): void {
+  this[reader]?.take(chunk)
+}
+function onEnd(this: Read): void {
+  this[reader]?.end()
+}
+function onClose(this: Read): void {
+  this[reader]?.gone()
+}
+
 class BodyReader implements Timed {
-  readonly #req: IncomingMessage
   readonly #limits: BodyLimits
+  readonly #taker: BodyTaker
   readonly #timer: WheelTimer
-  readonly #resolve: (body: Uint8Array | undefined) => void
-  readonly #reject: (error: FanfareError) => void
   #reading = true
   #first: Buffer | undefined
   #more: Buffer[] | undefined
   #length = 0
 
-  constructor(
-    req: IncomingMessage,
-    wheel: Wheel,
-    limits: BodyLimits,
-    resolve: (body: Uint8Array | undefined) => void,
-    reject: (error: FanfareError) => void,
-  ) {
-    this.#req = req
+  constructor(wheel: Wheel, limits: BodyLimits, taker: BodyTaker) {
     this.#limits = limits
-    this.#resolve = resolve
-    this.#reject = reject
+    this.#taker = taker
     this.#timer = wheel.timer(this)
   }
 
-  read(): void {
-    const req = this.#req
+  read(req: Read): void {
+    req[reader] = this
     this.#timer.start(this.#limits.bodyMs)
-    req.on('data', (chunk: Buffer) => this.#take(chunk))
-    req.on('end', () => {
-      if (this.#stop()) this.#resolve(this.#whole())
-    })
-    req.on('close', () => {
-      if (this.#stop()) this.#resolve(undefined)
-    })
+    req.on('data', onData)
+    req.on('end', onEnd)
+    req.on('close', onClose)
+  }
+
+  take(chunk: Buffer): void {
+    if (!this.#reading) return
+    this.#length += chunk.length
+    if (this.#length > this.#limits.mostBytes) return this.#refuse(tooLarge(this.#limits))
+    if (this.#first === undefined) this.#first = chunk
+    else (this.#more ??= [this.#first]).push(chunk)
+  }
+
+  end(): void {
+    if (this.#stop()) this.#taker.taken(this.#whole())
+  }
+
+  gone(): void {
+    if (this.#stop()) this.#taker.gone()
   }
 
   onTime(): void {
-    this.#fail(new FanfareError('request-timeout', `the body did not arrive within ${this.#limits.bodyMs} ms`))
-  }
-
-  #take(chunk: Buffer): void {
-    if (!this.#reading) return
-    this.#length += chunk.length
-    if (this.#length > this.#limits.mostBytes) return this.#fail(tooLarge(this.#limits))
-    if (this.#first === undefined) this.#first = chunk
-    else (this.#more ??= [this.#first]).push(chunk)
+    this.#refuse(new FanfareError('request-timeout', `the body did not arrive within ${this.#limits.bodyMs} ms`))
   }
 
   /** A copy: a chunk is a part of what the socket read, which would stay in memory with it. */
   #whole(): Uint8Array {
     const body = new Uint8Array(this.#length)
+    if (this.#more === undefined) {
+      if (this.#first !== undefined) body.set(this.#first)
+      return body
+    }
     let at = 0
-    for (const chunk of this.#more ?? (this.#first === undefined ? [] : [this.#first])) {
+    for (const chunk of this.#more) {
       body.set(chunk, at)
       at += chunk.length
     }
     return body
   }
 
-  #fail(error: FanfareError): void {
+  #refuse(error: FanfareError): void {
     if (!this.#stop()) return
     this.#first = undefined
     this.#more = undefined
-    this.#reject(error)
+    this.#taker.refused(error)
   }
 
   #stop(): boolean {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { orThrow } from '@fanfare/wire'
 import { streamingSockets } from '../transports/sse.ts'
 import type { Exchange } from './exchange.ts'
@@ -15,9 +16,33 @@ const exposed = 'Fanfare-Cursor, Fanfare-Count, Idempotent-Replayed, Preference-
 const allowedHeaders = 'Content-Type, Accept, Last-Event-ID, Prefer, Idempotency-Key, Fanfare-Event, Fanfare-Id, Cache-Control'
 const preflightSeconds = '600'
 
-/** One request: through the guard, then to its address. */
+/** Requests of one connection that wait for their turn; a client that sends more ahead is cut. */
+const mostAhead = 100
+const ahead = new WeakMap<Socket, number>()
+
+/**
+ * One request. What was sent ahead of the answers before it waits for its turn: a response that waits never says that its client has gone, and a thousand
+ * large answers to one client would wait in memory. Publishes don't wait, for their answers are small and commits go together.
+ */
 export function answer(site: Site, req: IncomingMessage, res: ServerResponse): void {
-  if (streamingSockets.has(req.socket)) return void req.socket.destroy()
+  const { socket } = req
+  if (streamingSockets.has(socket)) return void socket.destroy()
+  if (res.socket !== null || isPublish(req)) return answerNow(site, req, res)
+  const waiting = (ahead.get(socket) ?? 0) + 1
+  if (waiting > mostAhead) return void socket.destroy()
+  ahead.set(socket, waiting)
+  res.once('socket', () => {
+    ahead.set(socket, (ahead.get(socket) ?? 1) - 1)
+    answerNow(site, req, res)
+  })
+}
+
+function isPublish(req: IncomingMessage): boolean {
+  return req.method === 'POST' && req.url?.startsWith('/subscribe') !== true
+}
+
+/** Through the guard, then to its address. */
+function answerNow(site: Site, req: IncomingMessage, res: ServerResponse): void {
   // A request that was cut says so with an error; its answer has nobody to go to.
   req.on('error', () => undefined)
   let exchange: Exchange = { site, req, res, target: nowhere, headers: always }
@@ -51,13 +76,13 @@ export function corsFields(origin: string): readonly string[] {
 
 /** Fields that node keeps only the first of are looked up in what came. */
 export function visitorOf(req: IncomingMessage, target: Target): Visitor {
-  const hosts: string[] = []
-  const origins: string[] = []
-  const { rawHeaders } = req
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+  const { rawHeaders, headers } = req
+  let hosts = 0
+  let origins = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts.push(rawHeaders[i + 1] ?? '')
-    else if (name.length === 6 && name.toLowerCase() === 'origin') origins.push(rawHeaders[i + 1] ?? '')
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+    else if (name.length === 6 && name.toLowerCase() === 'origin') origins++
   }
-  return { hosts, origins, authority: target.authority, hostless: req.httpVersion === '1.0' }
+  return { host: headers.host, hosts, origin: headers.origin, origins, authority: target.authority, hostless: req.httpVersion === '1.0' }
 }

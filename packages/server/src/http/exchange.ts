@@ -82,14 +82,20 @@ export function knownError(error: unknown): FanfareError {
  * own end is no measure: of a request that was sent ahead it never comes, where the client goes first.
  */
 export function work(exchange: Exchange, task: () => Promise<void>): void {
-  const { state } = exchange.site
-  if (state.draining) throw new FanfareError('draining', 'the server goes down; come again')
-  state.underWay++
+  begin(exchange.site)
   task()
     .catch((error: unknown) => refuse(exchange, error))
-    .finally(() => {
-      if (--state.underWay === 0) state.onQuiet?.()
-    })
+    .finally(() => end(exchange.site))
+}
+
+/** Each `begin` wants its `end`. Throws `draining` once the server goes down. */
+export function begin({ state }: Site): void {
+  if (state.draining) throw new FanfareError('draining', 'the server goes down; come again')
+  state.underWay++
+}
+
+export function end({ state }: Site): void {
+  if (--state.underWay === 0) state.onQuiet?.()
 }
 
 const noFields: readonly string[] = []

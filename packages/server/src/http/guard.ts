@@ -4,8 +4,11 @@ import { isLoopback } from '../options.ts'
 
 /** What of a request the guard looks at. */
 export interface Visitor {
-  readonly hosts: readonly string[]
-  readonly origins: readonly string[]
+  /** The first Host, and how many there are. */
+  readonly host: string | undefined
+  readonly hosts: number
+  readonly origin: string | undefined
+  readonly origins: number
   /** Of a target in absolute form. */
   readonly authority: string | undefined
   /** HTTP/1.0 has no Host. */
@@ -33,18 +36,17 @@ export function createGuard(settings: GuardSettings): Guard {
       if (host === undefined ? !visitor.hostless : !hostAllowed(host)) {
         throw new FanfareError('host-refused', host === undefined ? 'a request has one Host' : 'this server does not answer for that host')
       }
-      const [origin] = visitor.origins
-      if (origin === undefined) return undefined
-      if (visitor.origins.length === 1 && isOriginAllowed(origin, host, settings)) return origin
+      const { origin } = visitor
+      if (visitor.origins === 0 || origin === undefined) return undefined
+      if (visitor.origins === 1 && isOriginAllowed(origin, host, settings)) return origin
       throw new FanfareError('origin-refused', 'pages of that origin may not use this server')
     },
   }
 }
 
 /** The one host that a request is for, in lower case; a target in absolute form and a Host that differs are two. */
-function hostOf({ hosts, authority, hostless }: Visitor): string | undefined {
-  const [host] = hosts
-  if (hosts.length > 1) throw new FanfareError('request-malformed', 'a request has one Host')
+function hostOf({ host, hosts, authority, hostless }: Visitor): string | undefined {
+  if (hosts > 1) throw new FanfareError('request-malformed', 'a request has one Host')
   if (host === undefined && hostless) return authority?.toLowerCase()
   if (host === undefined) throw new FanfareError('request-malformed', 'a request has a Host')
   if (authority !== undefined && authority.toLowerCase() !== host.toLowerCase()) {

@@ -1,11 +1,12 @@
 import { decodeHeaderText, isProblem, labelProblem, messageFromBody, orThrow, problemOf, publishedJson } from '@fanfare/wire'
-import type { ErrorCode, Problem } from '@fanfare/wire'
+import type { ErrorCode, MessageFields, Problem } from '@fanfare/wire'
 import type { IncomingHttpHeaders } from 'node:http'
 import { FanfareError } from '@fanfare/wire'
 import type { Published } from '../core/node-contract.ts'
-import { readBody } from './body.ts'
+import { takeBody } from './body.ts'
+import type { BodyTaker } from './body.ts'
 import type { Exchange } from './exchange.ts'
-import { answerJson, work } from './exchange.ts'
+import { answerJson, begin, end, refuse } from './exchange.ts'
 import { channelOf } from './channel-name.ts'
 
 /** `POST /channels/{channel}` (CONTRACT section 3). */
@@ -15,17 +16,52 @@ export function publish(exchange: Exchange): void {
   const key = idempotencyKey(req.headers)
   const fields = { event: headerText(req.headers, 'fanfare-event', 'event-name-invalid'), id: headerText(req.headers, 'fanfare-id') }
   refuseEncodings(req.headers)
-  work(exchange, async () => {
-    const body = await readBody(req, res, site.ground.wheel, site.bodyLimits)
-    if (body === undefined) return
-    const message = orThrow(messageFromBody(req.headers['content-type'], body, fields))
-    answerPublished(exchange, await site.node.publish(channel, message, { key }))
-  })
+  begin(site)
+  takeBody(req, res, site.ground.wheel, site.bodyLimits, new Publishing(exchange, channel, key, fields))
 }
 
-function answerPublished(exchange: Exchange, published: Published): void {
-  const cursor = ['Fanfare-Cursor', published.cursor]
-  answerJson(exchange, 201, publishedJson(published), published.replayed ? [...cursor, 'Idempotent-Replayed', 'true'] : cursor)
+/** One publish on its way. Every publish of the server is one, so it is one object and one promise of ours. */
+class Publishing implements BodyTaker {
+  readonly #exchange: Exchange
+  readonly #channel: string
+  readonly #key: string | undefined
+  readonly #fields: MessageFields
+
+  constructor(exchange: Exchange, channel: string, key: string | undefined, fields: MessageFields) {
+    this.#exchange = exchange
+    this.#channel = channel
+    this.#key = key
+    this.#fields = fields
+  }
+
+  taken(body: Uint8Array): void {
+    const { req, site } = this.#exchange
+    const message = messageFromBody(req.headers['content-type'], body, this.#fields)
+    if (isProblem(message)) return this.#refuse(new FanfareError(message.code, message.problem))
+    site.node.publish(this.#channel, message, this.#key === undefined ? undefined : { key: this.#key }).then(
+      (published) => this.#answer(published),
+      (error: unknown) => this.#refuse(error),
+    )
+  }
+
+  refused(error: FanfareError): void {
+    this.#refuse(error)
+  }
+
+  gone(): void {
+    end(this.#exchange.site)
+  }
+
+  #answer(published: Published): void {
+    const cursor = ['Fanfare-Cursor', published.cursor]
+    answerJson(this.#exchange, 201, publishedJson(published), published.replayed ? [...cursor, 'Idempotent-Replayed', 'true'] : cursor)
+    end(this.#exchange.site)
+  }
+
+  #refuse(error: unknown): void {
+    refuse(this.#exchange, error)
+    end(this.#exchange.site)
+  }
 }
 
 /** The key of a publish or of a whole batch. */

@@ -1,4 +1,4 @@
-import { errorReply, formatCursor, gapMessage, heartbeatMessage, okReply, subscribedJson } from '@fanfare/wire'
+import { errorReply, formatCursor, gapMessage, okReply, subscribedJson } from '@fanfare/wire'
 import type { FanfareError, Gap, SubscribeCommand } from '@fanfare/wire'
 import type { FanfareNode } from '../core/node-contract.ts'
 import type { Form } from '../core/form.ts'
@@ -7,12 +7,14 @@ import type { Link } from './protocol.ts'
 
 /** One channel of a connection: a receiver of its own, a sink over the link that all of them share. Its `ok` comes before its gaps and publications. */
 export class Subscription implements Sink {
+  readonly most = Number.POSITIVE_INFINITY
   readonly #link: Link
   readonly #node: FanfareNode
   readonly #command: SubscribeCommand
   readonly #ended: () => void
   readonly #receiver: Receiver
   #begun = false
+  #marked: number | undefined
 
   constructor(link: Link, node: FanfareNode, form: Form, command: SubscribeCommand, ended: () => void) {
     this.#link = link
@@ -25,10 +27,6 @@ export class Subscription implements Sink {
 
   get full(): boolean {
     return this.#link.full
-  }
-
-  get most(): number {
-    return this.#link.most
   }
 
   begin(place: number, gaps: readonly Gap[]): void {
@@ -51,7 +49,7 @@ export class Subscription implements Sink {
   }
 
   mark(place: number): void {
-    this.#link.send(heartbeatMessage(this.#node.token(place)))
+    this.#marked = place
   }
 
   finish(): void {
@@ -74,8 +72,11 @@ export class Subscription implements Sink {
     this.#link.park(this.#receiver)
   }
 
-  beat(): void {
+  /** The place up to which it has everything, or undefined while it is behind. */
+  beat(): number | undefined {
+    this.#marked = undefined
     this.#receiver.beat()
+    return this.#marked
   }
 
   /** Unsubscribed: a command whose answer is still to come gets it. */

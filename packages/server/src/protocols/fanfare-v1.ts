@@ -1,5 +1,6 @@
 import {
   closeMessage,
+  heartbeatMessage,
   errorReply,
   fanfareV1 as subprotocol,
   FanfareError,
@@ -15,7 +16,7 @@ import type { Form } from '../core/form.ts'
 import { HistorySink } from './fanfare-v1-history.ts'
 import { Subscription } from './fanfare-v1-subscription.ts'
 import { messageForm } from './plain.ts'
-import type { Conversation, Link, Protocol, ProtocolContext } from './protocol.ts'
+import type { Conversation, Link, Protocol, ProtocolContext, Waiting } from './protocol.ts'
 import { PublishQueue } from './publish-queue.ts'
 
 /** Many channels, publish and history on one connection (CONTRACT section 6). */
@@ -27,13 +28,17 @@ export const fanfareV1: Protocol = {
 const goneAway = 1012
 const badFrame = 4400
 
-class FanfareConversation implements Conversation {
+class FanfareConversation implements Conversation, Waiting {
   readonly #link: Link
   readonly #context: ProtocolContext
   readonly #form: Form
   readonly #queue: PublishQueue
   readonly #subscriptions = new Map<string, Subscription>()
-  readonly #histories = new Set<HistorySink>()
+  /** Commands of the frame at hand that have not begun. */
+  readonly #waiting: Command[] = []
+  #history: HistorySink | undefined
+  #parked = false
+  #held = false
   #ended = false
 
   constructor(link: Link, context: ProtocolContext) {
@@ -49,15 +54,25 @@ class FanfareConversation implements Conversation {
     if (binary) return this.#close(badFrame, 'commands are text')
     const commands = parseCommands(data)
     if (isProblem(commands)) return this.#close(badFrame, commands.problem)
-    for (const command of commands) this.#begin(command)
+    this.#waiting.push(...commands)
+    this.#work()
+  }
+
+  /** There is room again for answers. */
+  drained(): void {
+    this.#parked = false
+    this.#work()
   }
 
   ending(done: () => void): void {
     this.#queue.whenQuiet(done)
   }
 
+  /** One for the connection, and only while all its channels have everything: its cursor holds for each of them. */
   beat(): void {
-    for (const subscription of this.#subscriptions.values()) subscription.beat()
+    let place = Number.POSITIVE_INFINITY
+    for (const subscription of this.#subscriptions.values()) place = Math.min(place, subscription.beat() ?? -1)
+    if (place >= 0 && Number.isFinite(place) && !this.#link.full) this.#reply(heartbeatMessage(this.#context.node.token(place)))
   }
 
   leave(afterMs: number): void {
@@ -69,9 +84,35 @@ class FanfareConversation implements Conversation {
   closed(): void {
     this.#ended = true
     for (const subscription of this.#subscriptions.values()) subscription.close()
-    for (const history of this.#histories) history.close()
+    this.#history?.close()
     this.#subscriptions.clear()
-    this.#histories.clear()
+  }
+
+  /**
+   * Begins the commands in their order. While what was answered waits for the client, and while a history is collected that another one would follow, the rest
+   * waits and nothing more is read: a frame of a thousand histories costs the memory of one.
+   */
+  #work(): void {
+    while (!this.#ended && !this.#parked) {
+      const [command] = this.#waiting
+      if (command === undefined) return this.#hold(false)
+      if (this.#link.full) {
+        this.#parked = true
+        this.#link.park(this)
+      } else if (command.kind !== 'history' || this.#history === undefined) {
+        this.#waiting.shift()
+        this.#begin(command)
+        continue
+      }
+      return this.#hold(true)
+    }
+  }
+
+  #hold(held: boolean): void {
+    if (held === this.#held) return
+    this.#held = held
+    if (held) this.#link.hold()
+    else this.#link.release()
   }
 
   #begin(command: Command): void {
@@ -91,7 +132,7 @@ class FanfareConversation implements Conversation {
         )
       }
       case 'history':
-        return this.#history(command)
+        return this.#collect(command)
       case 'ping':
         return this.#reply(okReply(command.id, '{}'))
       case 'unavailable':
@@ -123,12 +164,13 @@ class FanfareConversation implements Conversation {
     this.#reply(okReply(id, '{}'))
   }
 
-  #history(command: HistoryCommand): void {
-    const history: HistorySink = new HistorySink(this.#context, command, (reply) => {
-      this.#histories.delete(history)
+  #collect(command: HistoryCommand): void {
+    this.#history = new HistorySink(this.#context, command, (reply) => {
+      this.#history = undefined
       this.#reply(reply)
+      // A sink asks nothing of core from inside a call of core's.
+      queueMicrotask(() => this.#work())
     })
-    this.#histories.add(history)
   }
 
   #reply(text: string): void {

@@ -20,6 +20,7 @@ export function plainConversation(node: FanfareNode, request: PlainRequest): (li
 }
 
 class PlainConversation implements Conversation, Sink {
+  readonly most = Number.POSITIVE_INFINITY
   readonly #node: FanfareNode
   readonly #request: PlainRequest
   readonly #link: Link
@@ -39,10 +40,6 @@ class PlainConversation implements Conversation, Sink {
 
   get full(): boolean {
     return this.#link.full
-  }
-
-  get most(): number {
-    return this.#link.most
   }
 
   begin(place: number, gaps: readonly Gap[]): void {

@@ -1,6 +1,5 @@
 import type { ByteWriter, Limits } from '@fanfare/wire'
 import type { FanfareNode } from '../core/node-contract.ts'
-import type { Receiver } from '../core/sink.ts'
 
 /**
  * A protocol says what the bytes mean. It makes forms (the bytes of a publication) and, where clients speak too, a conversation over a link that a
@@ -32,19 +31,22 @@ export interface Link {
   readonly framing: Framing
   /** What waits for the client is over its limit: park instead of writing publications. Answers may still be sent. */
   readonly full: boolean
-  /** Most bytes in one write. */
-  readonly most: number
   /** Bytes that are framed already. */
   write(bytes: Uint8Array): void
   /** One text message. */
   send(text: string): void
-  /** Calls `drained()` once there is room, from a later turn. Receivers are woken in turn, so that none takes all the room each time. */
-  park(receiver: Receiver): void
-  /** Reads nothing more from the client until `release`; for protocols whose client sends faster than it is served. */
+  /** Calls `drained()` once there is room, from a later turn. Those that wait are woken in turn, so that none takes all the room each time. */
+  park(waiting: Waiting): void
+  /** Reads nothing more from the client until `release`, for a client that sends faster than it is served. Each `hold` wants its `release`. */
   hold(): void
   release(): void
   /** Says good-bye as the transport does, with a close code of RFC 6455; what was sent before still arrives. */
   close(code: number, reason: string): void
+}
+
+/** Who waits for room on a link, such as a receiver. */
+export interface Waiting {
+  drained(): void
 }
 
 /** What a protocol does with its link. The transport calls; nothing is called after `closed`. */

@@ -1,5 +1,4 @@
 import { answerPoll } from './poll.ts'
-import { inTurn } from './transport.ts'
 import type { Ground, Transport } from './transport.ts'
 
 /** Named without a wait. */
@@ -11,7 +10,7 @@ export function longPoll(ground: Ground): Transport {
     name: 'long-poll',
     receive(call) {
       const waitMs = Math.min(call.question.waitMs ?? defaultWaitMs, ground.limits.pollWaitMs)
-      inTurn(call.res, () => answerPoll(ground, call, 'long-poll', waitMs))
+      answerPoll(ground, call, 'long-poll', waitMs)
     },
   }
 }

@@ -5,16 +5,18 @@ import type { Receiver, Run, Sink } from '../core/sink.ts'
 import type { Held } from './held.ts'
 import type { TransportName } from './names.ts'
 import type { Ground, ReceiveCall, Transport } from './transport.ts'
-import { inTurn, receiveRequest } from './transport.ts'
+import { receiveRequest } from './transport.ts'
+import { Backlog } from './socket-writer.ts'
 import type { Timed, WheelTimer } from './wheel.ts'
 
 /** One answer with what there is, at once. */
 export function poll(ground: Ground): Transport {
-  return { name: 'poll', receive: (call) => inTurn(call.res, () => answerPoll(ground, call, 'poll', 0)) }
+  return { name: 'poll', receive: (call) => answerPoll(ground, call, 'poll', 0) }
 }
 
 /** Collects an answer; `waitMs` 0 doesn't wait for a first publication. */
 export function answerPoll(ground: Ground, call: ReceiveCall, transport: TransportName, waitMs: number): void {
+  if (ground.flow.crowded) return call.refuse(new FanfareError('overloaded', 'too much waits for slow clients'))
   const sink = new PollSink(ground, call, transport)
   const most = { publications: call.question.limit, bytes: ground.limits.pollBytes - answerOverheadBytes }
   sink.receiver = ground.node.receive(receiveRequest(call.question, ground.forms.entry, waitMs > 0 ? 'first' : 'head', most), sink)
@@ -34,6 +36,8 @@ class PollSink implements Sink, Held, Timed {
   readonly #entries: Uint8Array[] = []
   #gaps: readonly Gap[] = []
   #timer: WheelTimer | undefined
+  /** Of an answer that its client is slow to take. */
+  #backlog: Backlog | undefined
   #answered = false
 
   constructor(ground: Ground, call: ReceiveCall, transport: TransportName) {
@@ -76,6 +80,10 @@ class PollSink implements Sink, Held, Timed {
     if (question.preferred && this.transport === 'long-poll') fields.push('Preference-Applied', preferenceApplied(question.waitMs ?? 0))
     res.writeHead(200, fields)
     res.end(body)
+    const { socket } = res
+    if (socket === null || socket.writableLength === 0) return
+    this.#backlog = new Backlog(socket, this.#ground.flow)
+    this.#backlog.add(body.length)
   }
 
   stop(gap: Gap): void {
@@ -108,6 +116,7 @@ class PollSink implements Sink, Held, Timed {
 
   #gone(): void {
     this.#settle()
+    this.#backlog?.clear()
     this.#ground.held.remove(this)
     this.receiver?.close()
   }

@@ -22,6 +22,66 @@ function bufferOf(bytes: Uint8Array): Buffer {
   return lastBuffer
 }
 
+/** What waits for one socket, in the sum of all and under the eye of who ends sockets that take nothing. */
+export class Backlog {
+  readonly #socket: Duplex
+  readonly #flow: SocketFlow
+  readonly #looked: (() => void) | undefined
+  #counted = 0
+  /** What waited at the last look, and what came to it since: a socket that took nothing has both still waiting. */
+  #seen = 0
+  #added = 0
+  #inKernel = 0
+  #stalledMs = 0
+
+  constructor(socket: Duplex, flow: SocketFlow, looked?: () => void) {
+    this.#socket = socket
+    this.#flow = flow
+    this.#looked = looked
+  }
+
+  /** So many bytes were written, and not all were taken at once. */
+  add(bytes: number): void {
+    if (this.#socket.destroyed) return
+    if (this.#counted === 0) this.#flow.watch(this)
+    this.#added += bytes
+    this.#count(this.#socket.writableLength)
+  }
+
+  /** For SocketFlow only: once a period while something waits. */
+  look(periodMs: number): void {
+    const waiting = this.#socket.writableLength
+    const inKernel = bytesInWrite(this.#socket)
+    const moved = waiting < this.#seen + this.#added || inKernel !== this.#inKernel
+    this.#stalledMs = moved ? 0 : this.#stalledMs + periodMs
+    this.#seen = waiting
+    this.#added = 0
+    this.#inKernel = inKernel
+    this.#count(waiting)
+    if (this.#flow.isStalled(this.#stalledMs)) this.#socket.destroy()
+    else this.#looked?.()
+  }
+
+  clear(): void {
+    this.#flow.unwatch(this)
+    this.#count(0)
+    this.#seen = 0
+    this.#added = 0
+    this.#stalledMs = 0
+  }
+
+  #count(waiting: number): void {
+    this.#flow.count(waiting - this.#counted)
+    this.#counted = waiting
+  }
+}
+
+/** What is left of the write that is under way: the same figure by which node's own idle timer sees that a socket moves. */
+function bytesInWrite(socket: Duplex): number {
+  const { _handle: handle } = socket as Duplex & { readonly _handle?: { readonly writeQueueSize?: number } | null }
+  return handle?.writeQueueSize ?? 0
+}
+
 /**
  * Writes bytes that are framed already to one socket, and knows when it takes no more: `full` is true from `limits.socketWaitingBytes` on until the socket
  * has drained. The hot path is `write`: while the kernel takes everything, it makes nothing and counts nothing.
@@ -31,18 +91,14 @@ export class SocketWriter {
   full = false
   readonly #flow: SocketFlow
   readonly #owner: SocketOwner
-  /** What of this socket is in the sum of all. */
-  #counted = 0
-  /** What waited when the flow last looked, and what came to it since: a socket that took nothing has both still waiting. */
-  #seen = 0
-  #added = 0
-  #stalledMs = 0
+  readonly #backlog: Backlog
   #gone = false
 
   constructor(socket: Duplex, flow: SocketFlow, owner: SocketOwner) {
     this.socket = socket
     this.#flow = flow
     this.#owner = owner
+    this.#backlog = new Backlog(socket, flow, () => this.#looked())
     socket.on('drain', () => this.#drained())
     socket.on('error', () => socket.destroy())
     socket.on('close', () => this.#closed())
@@ -55,34 +111,21 @@ export class SocketWriter {
     if (socket.writableLength > 0) this.#waits(bytes.length)
   }
 
-  /** For SocketFlow only: once a period while something waits. */
-  look(periodMs: number): void {
+  #waits(length: number): void {
+    if (this.#gone || this.socket.destroyed) return
+    this.#backlog.add(length)
+    this.full = this.#flow.isFull(this.socket.writableLength)
+  }
+
+  /** A socket for which little waits says nothing when it has drained. */
+  #looked(): void {
     const waiting = this.socket.writableLength
-    this.#stalledMs = waiting < this.#seen + this.#added ? 0 : this.#stalledMs + periodMs
-    this.#seen = waiting
-    this.#added = 0
-    this.#count(waiting)
-    if (this.#flow.isStalled(this.#stalledMs)) this.socket.destroy()
-    else if (waiting === 0) this.#drained()
+    if (waiting === 0) this.#drained()
     else if (this.full && !this.#flow.isFull(waiting)) this.#hasRoom()
   }
 
-  #waits(length: number): void {
-    if (this.#gone || this.socket.destroyed) return
-    const waiting = this.socket.writableLength
-    if (this.#counted === 0) this.#flow.watch(this)
-    this.#added += length
-    this.#count(waiting)
-    this.full = this.#flow.isFull(waiting)
-  }
-
-  #count(waiting: number): void {
-    this.#flow.count(waiting - this.#counted)
-    this.#counted = waiting
-  }
-
   #drained(): void {
-    this.#forget()
+    this.#backlog.clear()
     this.#hasRoom()
   }
 
@@ -92,18 +135,10 @@ export class SocketWriter {
     this.#owner.room()
   }
 
-  #forget(): void {
-    this.#flow.unwatch(this)
-    this.#count(0)
-    this.#seen = 0
-    this.#added = 0
-    this.#stalledMs = 0
-  }
-
   #closed(): void {
     if (this.#gone) return
     this.#gone = true
-    this.#forget()
+    this.#backlog.clear()
     this.#owner.gone()
   }
 }
@@ -114,7 +149,7 @@ const periodMs = 1000
 export class SocketFlow implements Timed {
   readonly #limits: Limits
   readonly #timer: WheelTimer
-  readonly #watched = new Set<SocketWriter>()
+  readonly #watched = new Set<Backlog>()
   #waitingBytes = 0
 
   constructor(limits: Limits, wheel: Wheel) {
@@ -126,9 +161,14 @@ export class SocketFlow implements Timed {
     return this.#waitingBytes
   }
 
+  /** The sum is over its limit: no large answer is begun. */
+  get crowded(): boolean {
+    return this.#waitingBytes > this.#limits.socketsWaitingBytes
+  }
+
   /** Does a socket for which so much waits take no more? Over the sum of all, none does for which anything waits. */
   isFull(waiting: number): boolean {
-    return waiting > this.#limits.socketWaitingBytes || this.#waitingBytes > this.#limits.socketsWaitingBytes
+    return waiting > this.#limits.socketWaitingBytes || this.crowded
   }
 
   isStalled(stalledMs: number): boolean {
@@ -139,18 +179,18 @@ export class SocketFlow implements Timed {
     this.#waitingBytes += bytes
   }
 
-  watch(writer: SocketWriter): void {
+  watch(backlog: Backlog): void {
     if (this.#watched.size === 0) this.#timer.start(periodMs)
-    this.#watched.add(writer)
+    this.#watched.add(backlog)
   }
 
-  unwatch(writer: SocketWriter): void {
-    this.#watched.delete(writer)
+  unwatch(backlog: Backlog): void {
+    this.#watched.delete(backlog)
     if (this.#watched.size === 0) this.#timer.stop()
   }
 
   onTime(): void {
-    for (const writer of this.#watched) writer.look(periodMs)
+    for (const backlog of this.#watched) backlog.look(periodMs)
     if (this.#watched.size > 0) this.#timer.start(periodMs)
   }
 }

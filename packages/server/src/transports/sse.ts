@@ -17,7 +17,7 @@ import type { Held } from './held.ts'
 import type { SocketOwner } from './socket-writer.ts'
 import { SocketWriter } from './socket-writer.ts'
 import type { Ground, ReceiveCall, Transport } from './transport.ts'
-import { inTurn, receiveRequest } from './transport.ts'
+import { receiveRequest } from './transport.ts'
 import type { Timed, WheelTimer } from './wheel.ts'
 
 /** How long an EventSource waits before it connects again, unless it is told otherwise. */
@@ -28,13 +28,10 @@ export function sse(ground: Ground): Transport {
   return {
     name: 'sse',
     receive(call) {
-      const { res, question } = call
-      const open = (): void => {
-        const sink = new SseSink(ground, call)
-        const form = ground.forms.sse(question.envelope, sink.chunked)
-        sink.receiver = ground.node.receive(receiveRequest(question, form, 'endless'), sink)
-      }
-      inTurn(res, open)
+      const { question } = call
+      const sink = new SseSink(ground, call)
+      const form = ground.forms.sse(question.envelope, sink.chunked)
+      sink.receiver = ground.node.receive(receiveRequest(question, form, 'endless'), sink)
     },
   }
 }
@@ -61,7 +58,7 @@ const shared = new ByteWriter(1024)
 
 class SseSink implements Sink, SocketOwner, Held, Timed {
   readonly transport = 'sse'
-  readonly most: number
+  readonly most = Number.POSITIVE_INFINITY
   readonly chunked: boolean
   receiver: Receiver | undefined
   readonly #ground: Ground
@@ -76,7 +73,6 @@ class SseSink implements Sink, SocketOwner, Held, Timed {
     this.#ground = ground
     this.#call = call
     this.chunked = call.req.httpVersion === '1.1'
-    this.most = ground.limits.socketWaitingBytes
     this.#timer = ground.wheel.timer(this)
     this.#writer = new SocketWriter(call.req.socket, ground.flow, this)
     ground.held.add(this)

@@ -74,16 +74,6 @@ export interface UpgradeCall {
   readonly converse: (link: Link) => Conversation
 }
 
-/**
- * Begins when the response has its socket. That of a request that was sent ahead of the answer before it gets one later, or never, and then nobody hears
- * that its client has gone.
- */
-export function inTurn(res: ServerResponse, begin: () => void): void {
-  if (res.destroyed) return
-  if (res.socket === null) res.once('socket', begin)
-  else begin()
-}
-
 /** A receiver's request in the words of core. */
 export function receiveRequest(
   question: Question,

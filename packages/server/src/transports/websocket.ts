@@ -3,8 +3,7 @@ import type { Duplex } from 'node:stream'
 import { ByteWriter, cutToBytes, encodeUtf8, writePingFrame } from '@fanfare/wire'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { RawData, ServerOptions } from 'ws'
-import type { Receiver } from '../core/sink.ts'
-import type { Conversation, Framing, Link } from '../protocols/protocol.ts'
+import type { Conversation, Framing, Link, Waiting } from '../protocols/protocol.ts'
 import type { Held } from './held.ts'
 import type { SocketOwner } from './socket-writer.ts'
 import { SocketWriter } from './socket-writer.ts'
@@ -83,15 +82,14 @@ class PatientWebSocket extends WebSocket {
 class WebSocketLink implements Link, SocketOwner, Held, Timed {
   readonly transport = 'websocket'
   readonly framing: Framing
-  readonly most: number
   readonly #ground: Ground
   readonly #ws: PatientWebSocket
   readonly #writer: SocketWriter
   readonly #timer: WheelTimer
   #conversation: Conversation | undefined
-  #parked: Receiver[] = []
+  #parked: Waiting[] = []
   #turn = 0
-  #held = false
+  #holds = 0
   #answersWait = false
   #heard = true
   #wrote = false
@@ -101,7 +99,6 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
     this.#ground = ground
     this.#ws = ws
     this.framing = ws.extensions === '' ? framing : deflatedFraming
-    this.most = ground.limits.socketWaitingBytes
     this.#timer = ground.wheel.timer(this)
     this.#writer = new SocketWriter(socket, ground.flow, this)
   }
@@ -139,17 +136,17 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
     this.#flow()
   }
 
-  park(receiver: Receiver): void {
-    this.#parked.push(receiver)
+  park(waiting: Waiting): void {
+    this.#parked.push(waiting)
   }
 
   hold(): void {
-    this.#held = true
+    this.#holds++
     this.#flow()
   }
 
   release(): void {
-    this.#held = false
+    this.#holds--
     this.#flow()
   }
 
@@ -157,9 +154,6 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
     if (this.#ws.readyState !== WebSocket.OPEN) return
     this.#ws.onEnding = undefined
     this.#ws.close(code, cutToBytes(reason, 123))
-    // The rest of the handshake is read even where nothing else was.
-    this.#held = false
-    this.#answersWait = false
     this.#flow()
     queueMicrotask(() => this.#end())
   }
@@ -216,7 +210,8 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
   }
 
   #flow(): void {
-    if (this.#held || this.#answersWait) this.#ws.pause()
+    // The rest of a closing handshake is read even where nothing else was.
+    if ((this.#holds > 0 || this.#answersWait) && this.#ws.readyState === WebSocket.OPEN) this.#ws.pause()
     else this.#ws.resume()
   }
 
