@@ -32,6 +32,8 @@ export class ChannelTable {
   readonly forgotten = numbers()
   readonly rule = sharedSmall()
   readonly #matchers: readonly ((channel: string) => boolean)[]
+  /** Kept of all channels. */
+  publications = 0
   readonly #free: number[] = []
   #next = 1
 
@@ -59,14 +61,25 @@ export class ChannelTable {
     this.rule.set(id, rule < 0 ? this.rules.length - 1 : rule)
   }
 
+  /** Publications of a channel that its rule keeps, as far as that is known without reading. */
+  keptOf(id: number): number {
+    const last = this.lastOffset.get(id)
+    const most = this.ruleOf(id).keep.publications
+    return last - Math.max(this.floorOffset(id), most === null ? 0 : last - most)
+  }
+
   /** All numbers are below this one. */
   get end(): number {
     return this.#next
   }
 
   /** After the files were read: numbers without a name can be given again. */
-  collectFree(): void {
-    for (let id = this.#next - 1; id >= 1; id--) if (this.names.name(id) === undefined) this.#free.push(id)
+  finishLoading(): void {
+    this.publications = 0
+    for (let id = this.#next - 1; id >= 1; id--) {
+      if (this.since.get(id) === 0) this.#free.push(id)
+      else this.publications += this.keptOf(id)
+    }
   }
 
   ruleOf(id: number): Rule {
@@ -80,6 +93,7 @@ export class ChannelTable {
 
   /** A committed publication. */
   applyPublication(id: number, offset: number, seq: number, time: number, bytesBefore: number, bytes: number): void {
+    const kept = this.keptOf(id)
     if (this.floorOffset(id) === offset - 1) {
       this.floorBytes.set(id, bytesBefore)
       this.floorTime.set(id, time)
@@ -88,10 +102,12 @@ export class ChannelTable {
     this.lastSeq.set(id, seq)
     this.lastTime.set(id, time)
     this.totalBytes.set(id, bytesBefore + bytes)
+    this.publications += this.keptOf(id) - kept
   }
 
   /** A committed deletion; `trimmed` is what had been trimmed then. */
   applyDeletion(id: number, offset: number, seq: number, time: number, trimmed: { readonly offset: number; readonly seq: number }): void {
+    this.publications -= this.keptOf(id)
     this.deletedAt.set(id, seq)
     this.deletedOffset.set(id, offset)
     this.lastTime.set(id, time)
@@ -101,12 +117,15 @@ export class ChannelTable {
 
   applyTrimmed(id: number, offset: number, seq: number): void {
     if (offset <= this.trimmedOffset.get(id)) return
+    const kept = this.keptOf(id)
     this.trimmedOffset.set(id, offset)
     this.trimmedSeq.set(id, seq)
+    this.publications += this.keptOf(id) - kept
   }
 
   /** Forgets a channel; its number is free again, unless the caller gives it away itself. */
   forget(id: number, free = true): void {
+    this.publications -= this.keptOf(id)
     this.names.remove(id)
     for (const column of [
       this.assignedOffset,

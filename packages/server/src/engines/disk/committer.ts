@@ -3,7 +3,7 @@ import type { AppendAnswer, AppendRequest, Item, Once, Placed } from '../engine.
 import type { ChannelTable } from './channel-table.ts'
 import type { CommitLane } from './commit-lane.ts'
 import { frameHeadBytes, sealFrame, stepped, type SyncedPlace } from './format.ts'
-import { deletionBound, FrameWriter, nameBound, onceBound, publicationBound, stateBound } from './frame-writer.ts'
+import { deletionBound, forgottenBound, FrameWriter, nameBound, onceBound, publicationBound, stateBound } from './frame-writer.ts'
 import { journalBegin } from './journal.ts'
 import type { KeyedState } from './keyed-state.ts'
 import type { JournalRow } from './manifest.ts'
@@ -54,11 +54,16 @@ export interface CommitterOptions {
 }
 
 interface Waiting {
-  readonly request: AppendRequest
+  readonly request: ForgetRequest
   /** Most bytes it takes in a frame. */
   readonly bound: number
   readonly resolve: (answer: AppendAnswer) => void
   readonly reject: (error: Error) => void
+}
+
+/** Channels to forget; only the store itself asks for it. */
+interface ForgetRequest extends AppendRequest {
+  readonly forget?: () => readonly { readonly id: number; readonly through: number }[]
 }
 
 /** What is known of a request before anything of it is written. */
@@ -125,9 +130,17 @@ export class Committer {
     return this.#synced
   }
 
+  /** Forgets channels, in order with appends: `choose` is called when their turn has come, and names at most `most` of them. */
+  async forget(most: number, choose: () => readonly { readonly id: number; readonly through: number }[]): Promise<void> {
+    await this.#accept({ items: [], forget: choose }, most * forgottenBound)
+  }
+
   append(request: AppendRequest): Promise<AppendAnswer> {
+    return this.#accept(request, boundOf(request))
+  }
+
+  #accept(request: ForgetRequest, bound: number): Promise<AppendAnswer> {
     return new Promise((resolve, reject) => {
-      const bound = boundOf(request)
       if (this.#failure !== undefined) return reject(this.#failure)
       if (this.#closed) return reject(new FanfareError('storage-failed', 'the store is closed'))
       if (this.#waitingBytes + bound > this.#options.limits.commitWaitingBytes)
@@ -173,7 +186,12 @@ export class Committer {
   #take(waiting: Waiting): boolean {
     const plan = this.#plan(waiting)
     if (plan === undefined) return true
-    if (plan.fresh === 0 && waiting.request.once === undefined && (waiting.request.state ?? []).length === 0)
+    if (
+      plan.fresh === 0 &&
+      waiting.request.once === undefined &&
+      (waiting.request.state ?? []).length === 0 &&
+      waiting.request.forget === undefined
+    )
       return this.#answerRepeat(waiting, plan)
     const refusal = this.#refusal(waiting.request, plan)
     if (refusal !== undefined) return this.#refuse(waiting, refusal)
@@ -325,6 +343,10 @@ export class Committer {
     for (const { key, value, expires } of request.state ?? []) {
       frame.writer.state(key, value, expires, this.#seq)
       this.#options.state.putValue(key, value, expires, frame.number)
+    }
+    for (const { id, through } of request.forget?.() ?? []) {
+      frame.writer.forgotten(id, through)
+      this.#options.table.forget(id)
     }
     frame.lastSeq = this.#seq
     frame.waitingBytes += waiting.bound

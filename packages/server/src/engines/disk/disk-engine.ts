@@ -54,7 +54,14 @@ export async function openDiskEngine(options: EngineOptions & DiskOptions): Prom
   const { runtime, directory } = options
   const files = options.files ?? nodeFiles(directory)
   const wait = (ms: number) => new Promise<void>((resolve) => void runtime.after(ms, resolve))
-  const lock = options.files === undefined ? await lockDirectory(directory, identifier((count) => runtime.random(count)), wait) : undefined
+  const lock =
+    options.files === undefined
+      ? await lockDirectory(
+          directory,
+          identifier((count) => runtime.random(count)),
+          wait,
+        )
+      : undefined
   try {
     return new DiskEngine(options, files, lock, open(options, files))
   } catch (error) {
@@ -91,7 +98,6 @@ class DiskEngine implements Engine {
   readonly #feed: Feed
   readonly #upkeep: Upkeep
   #head: number
-  #publications = 0
   #closed: Promise<void> | undefined
 
   constructor(options: EngineOptions & DiskOptions, files: Files, lock: OwnerLock | undefined, store: OpenedStore) {
@@ -183,7 +189,7 @@ class DiskEngine implements Engine {
   stats(): EngineStats {
     return {
       channels: this.#store.table.names.count,
-      publications: this.#publications,
+      publications: this.#store.table.publications,
       bytes: this.#upkeep.bytes,
       idempotencyKeys: this.#store.state.onceCount,
       waitingBytes: this.#committer.waitingBytes,
@@ -241,6 +247,7 @@ class DiskEngine implements Engine {
       now: () => this.#clock.now(),
       channelForgetMs: limits.channelForgetMs,
       journalMostBytes,
+      forget: (most, choose) => this.#committer.forget(most, choose),
       onJournal: (row) => this.#committer.addJournal(row),
       onNoJournal: (error) => this.#committer.refuseJournal(error),
       onTrouble: (error) => this.#options.onTrouble?.(error),

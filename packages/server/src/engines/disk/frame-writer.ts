@@ -91,15 +91,15 @@ export class FrameWriter {
     })
   }
 
-  /** In the names file: the channel's number is free again. */
-  forgotten(channel: number): number {
+  /** The channel's number is free again; what it meant stood at places up to `through`. */
+  forgotten(channel: number, through: number): number {
     return this.#seal(this.at + recordHeadBytes, {
       channel,
       kind: kinds.forgotten,
       flags: 0,
       extras: 0,
       offset: 0,
-      seq: 0,
+      seq: through,
       time: 0,
       bytes: 0,
     })
@@ -182,6 +182,7 @@ export function publicationBound(message: Message): number {
 }
 
 export const deletionBound = recordHeadBytes + 16
+export const forgottenBound = recordHeadBytes
 export const nameBound = recordHeadBytes + 256
 export const onceBound = (once: { readonly key: string; readonly print: string }, placed: number): number =>
   recordHeadBytes + 3 * (once.key.length + once.print.length) + 11 + placed * placedRowBytes

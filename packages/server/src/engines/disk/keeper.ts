@@ -6,7 +6,7 @@ import type { Files } from './files.ts'
 import { prepareJournal, readJournal } from './journal.ts'
 import { type JournalRow, type Manifest, namesName, replaceManifest, type SegmentRow } from './manifest.ts'
 import { liveBytes, mergeSegments } from './merging.ts'
-import { appendNames, forgottenLines, rewriteNames } from './names-file.ts'
+import { appendNames, rewriteNames } from './names-file.ts'
 import { sealJournal } from './sealing.ts'
 import type { WrittenSegment } from './segment-writer.ts'
 
@@ -24,7 +24,6 @@ export type KeeperQuestion =
   /** Nobody reads the file any more. A journal is kept for the next use. */
   | { readonly kind: 'release'; readonly file: string }
   | { readonly kind: 'tend'; readonly now: number; readonly bounds: BoundsData }
-  | { readonly kind: 'forget'; readonly ids: readonly number[]; readonly through: number }
 
 export interface KeeperAnswer {
   /** Of all files. */
@@ -77,9 +76,6 @@ export class Keeper {
         return { bytes: this.#bytes() }
       case 'tend':
         return { ...(yield* this.#tend(question)), bytes: this.#bytes() }
-      case 'forget':
-        this.#forget(question.ids, question.through)
-        return { bytes: this.#bytes() }
       default:
         return question satisfies never
     }
@@ -101,13 +97,19 @@ export class Keeper {
     const block = readJournal(this.#files, row, this.#block)
     this.#block = block
     const number = this.#manifest.nextNumber
-    const { segment, names } = sealJournal(this.#files, { journal: row, block, end, before, last, number, now }, new Bounds(bounds))
+    const { segment, names, forgottenThrough, forgotten } = sealJournal(
+      this.#files,
+      { journal: row, block, end, before, last, number, now },
+      new Bounds(bounds),
+    )
     this.#replace({
       nextNumber: number + 1,
       names: appendNames(this.#files, this.#manifest, names),
+      forgottenThrough: Math.max(this.#manifest.forgottenThrough, forgottenThrough),
       segments: [...this.#manifest.segments, segment.row],
       journals: this.#manifest.journals.filter((other) => other !== row),
     })
+    this.#shortenNames(forgotten)
     return { segment }
   }
 
@@ -145,15 +147,12 @@ export class Keeper {
     return undefined
   }
 
-  #forget(ids: readonly number[], through: number): void {
-    let names = appendNames(this.#files, this.#manifest, forgottenLines(ids))
-    this.#replace({ names, forgottenThrough: Math.max(this.#manifest.forgottenThrough, through) })
-    this.#forgotten += ids.length
-    if (this.#forgotten * forgottenLineBytes * 4 < names.length || this.#forgotten < 1000) return
-    const old = this.#manifest.names
-    const number = this.#manifest.nextNumber
-    names = rewriteNames(this.#files, this.#manifest, number)
-    this.#replace({ names, nextNumber: number + 1 })
+  /** When most lines of the names file are about channels that were forgotten, it is written anew. */
+  #shortenNames(forgotten: number): void {
+    this.#forgotten += forgotten
+    const { names: old, nextNumber } = this.#manifest
+    if (this.#forgotten < 1000 || this.#forgotten * forgottenLineBytes * 4 < old.length) return
+    this.#replace({ names: rewriteNames(this.#files, this.#manifest, nextNumber), nextNumber: nextNumber + 1 })
     this.#files.remove(namesName(old.number))
     this.#forgotten = 0
   }

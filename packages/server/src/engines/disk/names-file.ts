@@ -42,14 +42,6 @@ export function appendNames(files: Files, { names }: Manifest, bytes: Uint8Array
   return { number: names.number, length: names.length + bytes.length }
 }
 
-/** Lines that say that channels were forgotten. */
-export function forgottenLines(ids: readonly number[]): Uint8Array {
-  const writer = new FrameWriter(newBlock(ids.length * 40 + 64))
-  const begin = writer.at
-  for (const id of ids) writer.forgotten(id)
-  return writer.block.bytes.slice(begin, writer.at)
-}
-
 /** A new names file with only what still counts. */
 export function rewriteNames(files: Files, manifest: Manifest, number: number): Manifest['names'] {
   const entries = new Map<number, NameUse>()

@@ -67,6 +67,8 @@ export interface OpenedStore {
   /** Behind it, ready for use. */
   readonly spares: readonly JournalRow[]
   readonly head: number
+  /** Places of forgotten channels are not above this one. */
+  readonly forgottenThrough: number
   readonly lastTime: number
 }
 
@@ -85,7 +87,7 @@ export function openStore(files: Files, options: OpeningOptions): OpenedStore {
   // Those behind it begin when they come into use.
   for (const journal of recovered.journals.slice(0, full.length + 1)) loaded.journal(journal)
   const { table, state, index } = loaded
-  table.collectFree()
+  table.finishLoading()
   state.expire(options.now, true)
   const started = { ...manifest, starts: [...manifest.starts, { id: identifier(options.random), first: recovered.head + 1 }] }
   replaceManifest(files, started)
@@ -100,6 +102,7 @@ export function openStore(files: Files, options: OpeningOptions): OpenedStore {
     current,
     spares,
     head: recovered.head,
+    forgottenThrough: loaded.forgottenThrough,
     lastTime: loaded.lastTime,
   }
 }
@@ -150,6 +153,7 @@ class Loader {
   readonly state = new KeyedState()
   readonly index = new UnsealedIndex()
   lastTime = 0
+  forgottenThrough: number
   #sealed = 0
   /** Seqs up to here may be missing, because a repair left a segment out. */
   #lostThrough = 0
@@ -159,6 +163,7 @@ class Loader {
   constructor(files: Files, manifest: Manifest, { rules, random }: OpeningOptions) {
     this.#files = files
     this.#manifest = manifest
+    this.forgottenThrough = manifest.forgottenThrough
     this.table = new ChannelTable(rules, newNonce(random))
     readNames(files, manifest, (id, { name, since, forgotten }) => {
       if (name === undefined) this.table.forget(id, false)
@@ -243,6 +248,9 @@ class Loader {
       case kinds.deletion:
         index.addDeletion(seq, at)
         return table.applyDeletion(channel, recordOffset(block, at), seq, time, readDeletion(block, at))
+      case kinds.forgotten:
+        this.forgottenThrough = Math.max(this.forgottenThrough, seq)
+        return table.forget(channel, false)
       case kinds.name:
         return table.put(channel, readName(block, at), seq, recordOffset(block, at))
       default:

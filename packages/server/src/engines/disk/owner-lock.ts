@@ -41,7 +41,12 @@ export async function lockDirectory(directory: string, identity: string, wait: (
     for (let tries = 0; ; tries++) {
       const rival = await findRival(directory, path, own)
       if (rival === undefined) break
-      if (rival.owns || rival.name < own || tries === patience) throw new FanfareError('storage-failed', `the directory ${directory} belongs to the running process ${rival.pid}; one process owns a store`, { extra: { pid: rival.pid } })
+      if (rival.owns || rival.name < own || tries === patience)
+        throw new FanfareError(
+          'storage-failed',
+          `the directory ${directory} belongs to the running process ${rival.pid}; one process owns a store`,
+          { extra: { pid: rival.pid } },
+        )
       await wait(20)
     }
     state.owns = true

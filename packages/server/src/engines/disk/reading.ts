@@ -44,7 +44,14 @@ export class Reading {
     const { table, forgottenThrough } = this.#options
     const id = table.names.find(channel)
     if (id < 0 || table.lastTime.get(id) === 0)
-      return { trimmed: { seq: forgottenThrough(), offset: null }, deletedAt: 0, lastSeq: 0, lastOffset: 0, count: 0, bytes: 0 }
+      return {
+        trimmed: { seq: forgottenThrough(), offset: forgottenThrough() === 0 ? 0 : null },
+        deletedAt: 0,
+        lastSeq: 0,
+        lastOffset: 0,
+        count: 0,
+        bytes: 0,
+      }
     await this.applyRule(id)
     return this.#factsOf(id)
   }
@@ -73,7 +80,7 @@ export class Reading {
     const { table, forgottenThrough } = this.#options
     const facts = await this.facts(channel)
     const id = table.names.find(channel)
-    if (id < 0 || table.lastTime.get(id) === 0) return forgottenThrough()
+    if (id < 0 || table.lastTime.get(id) === 0) return Math.min(forgottenThrough(), through)
     const newest = Math.max(facts.lastSeq, facts.deletedAt)
     const last = facts.lastSeq <= through ? facts.lastOffset : await this.#offsetUpTo(id, through)
     if (count === 0 && newest <= through) return newest

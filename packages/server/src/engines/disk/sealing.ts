@@ -37,8 +37,10 @@ export interface SealJob {
 
 export interface Sealed {
   readonly segment: WrittenSegment
-  /** Lines for the names file. */
+  /** Lines for the names file: names, and what was forgotten. */
   readonly names: Uint8Array
+  readonly forgottenThrough: number
+  readonly forgotten: number
 }
 
 interface Sorted {
@@ -57,7 +59,13 @@ export function sealJournal(files: Files, job: SealJob, bounds: Bounds): Sealed 
     writeRuns(writer, block, sorted.places)
     const runsEnd = writer.place
     for (const at of newestKeyed(block, sorted.keyed, job.now, true)) writer.keyed(block, at)
-    return { segment: writer.finish(job.before + 1, job.last, runsEnd), names: linesOf(block, sorted.names) }
+    const forgotten = sorted.names.filter((at) => recordKind(block, at) === kinds.forgotten).map((at) => recordSeq(block, at))
+    return {
+      segment: writer.finish(job.before + 1, job.last, runsEnd),
+      names: linesOf(block, sorted.names),
+      forgottenThrough: forgotten.reduce((highest, seq) => Math.max(highest, seq), 0),
+      forgotten: forgotten.length,
+    }
   } catch (error) {
     writer.abandon()
     throw error
@@ -112,7 +120,7 @@ function sortRecords(job: SealJob): Sorted {
         counts.set(channel, (counts.get(channel) ?? 0) + 1)
         all.push(place)
         seq++
-      } else if (kind === kinds.name) names.push(place)
+      } else if (kind === kinds.name || kind === kinds.forgotten) names.push(place)
       else keyed.push(place)
       place += padded(recordLength(block, place))
     }

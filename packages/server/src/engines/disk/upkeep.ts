@@ -22,6 +22,8 @@ export interface UpkeepOptions {
   readonly now: () => number
   readonly channelForgetMs: number
   readonly journalMostBytes: number
+  /** Writes into the log that channels are forgotten: those that `choose` names when its turn has come. */
+  readonly forget: (most: number, choose: () => readonly { readonly id: number; readonly through: number }[]) => Promise<void>
   /** A journal is there, or can not be made. */
   readonly onJournal: (row: JournalRow) => void
   readonly onNoJournal: (error: FanfareError) => void
@@ -41,7 +43,7 @@ const retryMs = 1000
 /** What only time changes (age, forgetting, expiry of keys) is looked at so often. */
 const sweepMs = 60_000
 const tendEveryMs = 10 * sweepMs
-const forgetAtOnce = 10_000
+const forgetAtOnce = 5000
 
 /** Has journals made and sealed, segments merged and compacted, channels forgotten: all that happens beside appends and reads. */
 export class Upkeep {
@@ -66,7 +68,7 @@ export class Upkeep {
     this.#current = store.current.row.number
     this.#begun = [...store.full, { number: this.#current, end: store.current.place }]
     this.#largest = Math.max(store.current.row.size, ...store.spares.map(({ size }) => size))
-    this.#forgottenThrough = store.manifest.forgottenThrough
+    this.#forgottenThrough = store.forgottenThrough
     this.#tendedAt = runtime.monotonic()
     this.#cancelSweep = runtime.after(sweepMs, () => void this.#sweep())
     this.sealFull()
@@ -261,7 +263,7 @@ export class Upkeep {
 
   /** Forgets channels that have been empty for long, some at once; the next sweep goes on. */
   async #forget(): Promise<void> {
-    const { store, reading, keeper, runtime } = this.#options
+    const { store, reading, runtime } = this.#options
     const { table } = store
     const ids: number[] = []
     let through = this.#forgottenThrough
@@ -273,22 +275,24 @@ export class Upkeep {
       ids.push(id)
       through = Math.max(through, table.lastSeq.get(id), table.deletedAt.get(id))
     }
-    // Some may have been published to meanwhile.
-    const still = ids.filter((id) => this.#isOld(id))
-    if (still.length === 0 || this.#closed) return
-    this.#forgottenThrough = through
-    for (const id of still) table.forget(id)
-    this.#note(await keeper.ask({ kind: 'forget', ids: still, through }))
+    if (ids.length === 0 || this.#closed) return
+    await this.#options.forget(ids.length, () => {
+      // Some may have been published to meanwhile.
+      const still = ids.filter((id) => this.#isOld(id))
+      this.#forgottenThrough = through
+      return still.map((id) => ({ id, through }))
+    })
   }
 
-  /** Sealed, with nothing under way, and so old that nothing of it may be kept but by a rule without age. */
+  /** Nothing of it is under way, and so old that nothing of it may be kept but by a rule without age. */
   #isOld(id: number): boolean {
     const { store, now, channelForgetMs } = this.#options
-    const { table, index } = store
-    const last = Math.max(table.lastSeq.get(id), table.deletedAt.get(id))
-    if (last === 0 || last > index.sealed || table.assignedOffset.get(id) !== table.lastOffset.get(id)) return false
-    const ageMs = table.floorOffset(id) === table.lastOffset.get(id) ? 0 : table.ruleOf(id).keep.ageMs
-    return ageMs !== null && table.lastTime.get(id) + ageMs + channelForgetMs < now()
+    const { table } = store
+    const deleted = table.deletedAt.get(id) > table.lastSeq.get(id)
+    if ((table.lastSeq.get(id) === 0 && !deleted) || table.assignedOffset.get(id) !== table.lastOffset.get(id)) return false
+    const empty = table.floorOffset(id) === table.lastOffset.get(id)
+    const ageMs = table.ruleOf(id).keep.ageMs ?? (empty ? 0 : null)
+    return ageMs !== null && table.lastTime.get(id) + (deleted ? 0 : ageMs) + channelForgetMs < now()
   }
 }
 
