@@ -136,11 +136,16 @@ export class Ear {
   }
 }
 
-/** Lets time pass, a second at a time, until it is so. */
+/** Publishes so much that an engine which puts its log in order by and by does so: 4 MiB, of which little is kept. */
+export async function fill(engine: Engine, channel: string): Promise<void> {
+  for (let count = 0; count < 64; count++) await append(engine, say(channel, 'x'.repeat(65_536)))
+}
+
+/** Lets time pass, half a minute at a time, until it is so. */
 export async function eventually(clock: ManualClock, isSo: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; tries < 300; tries++) {
     if (await isSo()) return
-    clock.advance(1000)
+    clock.advance(30_000)
     await turn()
   }
   throw new Error('it never came to be so')
