@@ -90,6 +90,7 @@ async function append(store, { batch, inFlight, seconds, records }, quick) {
     await child.ask('append', { ...plan, seconds: quick ? 0.2 : 0.5 })
     const length = records === undefined ? { seconds: quick ? 1 : seconds } : { records: quick ? records / 8 : records }
     const result = await child.ask('append', { ...plan, ...length })
+    await child.ask('check')
     return { ...result, files: directorySummary(scratch.path) }
   } finally {
     await child.stop()

@@ -7,6 +7,7 @@ import { openStore } from './store.mjs'
 const [name = '', directory = ''] = process.argv.slice(2)
 const store = await openStore(name, directory)
 
+let answered = 0
 /** @type {() => Promise<void>} */
 let endQueue = async () => undefined
 
@@ -18,6 +19,11 @@ answerParent({
     endQueue = keepQueued(count)
   },
   endQueue: () => endQueue(),
+  /** Throws where the store doesn't hold what it has answered. */
+  async check() {
+    const held = await store.count?.()
+    if (held !== undefined && held !== answered) throw new Error(`${answered} records were answered, the store holds ${held}`)
+  },
   stop: () => store.close(),
 })
 
@@ -40,6 +46,7 @@ async function measured(plan, kind) {
   const records = await kind(plan, times, until, next)
   const seconds = (performance.now() - begun) / 1000
   const { user, system } = process.cpuUsage(cpu)
+  answered += records
   return {
     records,
     seconds,

@@ -21,6 +21,7 @@ export async function openFanfareStore(directory) {
       placed(await engine.append({ items }))
     },
     append: async (item) => placed(await engine.append({ items: [item] }))[0]?.offset ?? 0,
+    count: async () => (await engine.head()).seq,
     close: () => engine.close(),
   }
 }

@@ -28,6 +28,7 @@ export function openLmdbStore(directory) {
       await db.flushed
       return offset
     },
+    count: async () => db.getKeysCount(),
     close: () => db.close(),
   }
 }

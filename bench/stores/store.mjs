@@ -5,6 +5,7 @@
  * @property {(record: BenchRecord) => any} prepare what its own caller would have at hand already; the next two take it
  * @property {(records: readonly any[]) => Promise<void>} appendBatch one atomic batch, committed when it resolves
  * @property {(record: any) => Promise<number>} append one record for itself, any number at once; answers its offset
+ * @property {() => Promise<number>} [count] how many records it holds
  * @property {() => Promise<void>} close
  *
  * @typedef {object} BenchRecord
