@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { install, root, say } from './set-up.mjs'
 
 const run = randomUUID()
@@ -29,8 +30,8 @@ vitest.stderr.on('data', (part) => {
 // A terminal sends the signal to vitest too; npm and CI send it here only.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => vitest.kill(signal))
 
-vitest.on('close', (code, signal) => {
-  const left = process.platform === 'linux' ? processesOf(run) : []
+vitest.on('close', async (code, signal) => {
+  const left = process.platform === 'linux' ? await lastingProcesses(run) : []
   if (process.platform !== 'linux') leftOut.push('the search for processes that tests leave behind (it reads /proc)')
   for (const { pid, command } of left) {
     process.stderr.write(`fanfare: a test left process ${pid} behind: ${command}\n`)
@@ -40,6 +41,13 @@ vitest.on('close', (code, signal) => {
   for (const text of leftOut) say(`left out: ${text}`)
   process.exitCode = code !== 0 || signal !== null ? (code ?? 1) || 1 : left.length > 0 || hanging ? 1 : 0
 })
+
+/** Those that are still there after a moment, which the last of vitest's own need to end. */
+async function lastingProcesses(mark) {
+  const begun = performance.now()
+  while (processesOf(mark).length > 0 && performance.now() - begun < 3000) await sleep(100)
+  return processesOf(mark)
+}
 
 /** All processes that were started by this run: the mark in their environment is inherited. */
 function processesOf(mark) {
