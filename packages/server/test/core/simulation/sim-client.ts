@@ -89,7 +89,7 @@ export class SimClient {
     const hasEnd = kind === 'poll' || kind === 'hold'
     const request: ReceiveRequest = {
       channels: channels.map((channel, index) => ({ channel, ...(own[index] === undefined ? {} : { since: own[index].since }) })),
-      since: common?.since ?? { at: 'earliest' },
+      since: common?.since ?? this.#before(own),
       form: random.pick(forms),
       reach: kind === 'poll' ? 'head' : kind === 'hold' ? 'first' : 'endless',
       onGap,
@@ -112,14 +112,24 @@ export class SimClient {
     const [first] = cursors
     if (first !== undefined) {
       const same = cursors.every((cursor) => cursor?.seq === first.seq && cursor.mark === first.mark)
-      return same ? { since: { at: 'cursor', cursor: first }, want: { at: 'cursor', cursor: first } } : undefined
+      return same ? fromCursor(first) : undefined
     }
     return cursors.every((cursor) => cursor === undefined) ? this.#fresh(node) : undefined
   }
 
   #own(channel: string, node: FanfareNode): Begin {
     const cursor = this.#cursors.get(channel)
-    return cursor === undefined ? this.#fresh(node) : { since: { at: 'cursor', cursor }, want: { at: 'cursor', cursor } }
+    return cursor === undefined ? this.#fresh(node) : fromCursor(cursor)
+  }
+
+  /** A place that is common to all and before each channel's own changes nothing. */
+  #before(own: readonly (Begin | undefined)[]): Since {
+    const oldest = own
+      .flatMap((begin) => (begin?.want.at === 'cursor' ? [begin.want.cursor] : []))
+      .sort((a, b) => a.seq - b.seq)
+      .at(0)
+    const all = own.every((begin) => begin?.want.at === 'cursor' && begin.want.cursor.mark === oldest?.mark)
+    return oldest !== undefined && all && this.#random.oneIn(2) ? { at: 'cursor', cursor: oldest } : { at: 'earliest' }
   }
 
   #fresh(_node: FanfareNode): Begin {
@@ -145,4 +155,8 @@ export class SimClient {
     const cursor = parseCursor(gap.at)
     if (cursor !== undefined && channels.length === 1 && this.#random.oneIn(2)) this.#cursors.set(gap.channel, cursor)
   }
+}
+
+function fromCursor(cursor: Cursor): Begin {
+  return { since: { at: 'cursor', cursor }, want: { at: 'cursor', cursor } }
 }

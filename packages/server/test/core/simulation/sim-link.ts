@@ -122,6 +122,7 @@ export class SimSink implements Sink {
 
   write(bytes: Uint8Array, run: Run): void {
     this.#assertRoom('a write')
+    const room = this.most
     const text = decoder.decode(bytes)
     this.#written.push({ bytes, text })
     if (this.#written.length > 8) this.#written.shift()
@@ -137,6 +138,7 @@ export class SimSink implements Sink {
       if (!this.#collects) this.link.push(entry.length + 1, () => this.#client.place(place))
     }
     if (run.count !== entries || run.place !== seq) throw new Violation('run: it is not what was written')
+    if (entries > 1 && bytes.length > room) throw new Violation(`most: ${bytes.length} bytes, and room for ${room}`)
     this.#countAnswer(entries, bytes.length)
   }
 

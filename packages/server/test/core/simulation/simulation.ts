@@ -33,6 +33,7 @@ export class Simulation {
     readonly rules: readonly Rule[]
     readonly pagesBytes: number
     readonly tailMost: number
+    readonly pageBytes: number
     readonly members: number
   }
   readonly #budgets: { readonly writes: number; readonly bytes: number }
@@ -56,6 +57,7 @@ export class Simulation {
       rules: [rule],
       pagesBytes: random.pick([0, 1500, 4000, 20_000, 10_000_000]),
       tailMost: random.pick([1, 2, 4, 128]),
+      pageBytes: random.pick([1, 8, 100_000]),
       members: random.pick([1, 2, 3, 1000]),
     }
     const clients = random.between(4, 12)
@@ -174,9 +176,9 @@ export class Simulation {
     const engine = new SimEngine(this.#store, this.#random, this.#shape.pageMost)
     const runtime = new SimRuntime()
     const started: SimNode = { engine, runtime, node: undefined }
-    const { rules, pagesBytes, tailMost, members } = this.#shape
+    const { rules, pagesBytes, tailMost, pageBytes, members } = this.#shape
     const options = { engine, runtime, rules, limits: { ...limits, pagesBytes }, budgets: this.#budgets, readsAtOnce: 4 }
-    void this.#begin(started, { ...options, sizes: { pagePublications: tailMost, pageBytes: 100_000, chunkMembers: members } })
+    void this.#begin(started, { ...options, sizes: { pagePublications: tailMost, pageBytes, chunkMembers: members } })
     return started
   }
 
