@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // `npm test -- ARGUMENTS OF VITEST`: installs what is missing, runs the tests, and fails where one left a process behind.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,6 +15,7 @@ const leftOut = []
 install(true)
 if (process.env.FANFARE_TEST_BUILD === 'skip')
   leftOut.push('the build (FANFARE_TEST_BUILD=skip): workers and the command run from what was built before')
+if (spawnSync('curl', ['--version']).status !== 0) leftOut.push("the README's curl commands (there is no curl)")
 if (args.length > 0) leftOut.push(`what ${JSON.stringify(args.join(' '))} does not name`)
 
 const vitest = spawn(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...args], {
@@ -30,17 +32,16 @@ vitest.stderr.on('data', (part) => {
 // A terminal sends the signal to vitest too; npm and CI send it here only.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => vitest.kill(signal))
 
-vitest.on('close', async (code, signal) => {
-  const left = process.platform === 'linux' ? await lastingProcesses(run) : []
-  if (process.platform !== 'linux') leftOut.push('the search for processes that tests leave behind (it reads /proc)')
-  for (const { pid, command } of left) {
-    process.stderr.write(`fanfare: a test left process ${pid} behind: ${command}\n`)
-    process.kill(pid, 'SIGKILL')
-  }
-  if (hanging) process.stderr.write('fanfare: a test file did not end: something in it still runs (see above)\n')
-  for (const text of leftOut) say(`left out: ${text}`)
-  process.exitCode = code !== 0 || signal !== null ? (code ?? 1) || 1 : left.length > 0 || hanging ? 1 : 0
-})
+const [code, signal] = await once(vitest, 'close')
+const left = process.platform === 'linux' ? await lastingProcesses(run) : []
+if (process.platform !== 'linux') leftOut.push('the search for processes that tests leave behind (it reads /proc)')
+for (const { pid, command } of left) {
+  process.stderr.write(`fanfare: a test left process ${pid} behind: ${command}\n`)
+  process.kill(pid, 'SIGKILL')
+}
+if (hanging) process.stderr.write('fanfare: a test file did not end: something in it still runs (see above)\n')
+for (const text of leftOut) say(`left out: ${text}`)
+process.exitCode = code !== 0 || signal !== null ? (code ?? 1) || 1 : left.length > 0 || hanging ? 1 : 0
 
 /** Those that are still there after a moment, which the last of vitest's own need to end. */
 async function lastingProcesses(mark) {
