@@ -7,6 +7,7 @@ import { gapSuite } from './transport/gaps.ts'
 import { linkSuite } from './transport/links.ts'
 import { payloadSuite } from './transport/payloads.ts'
 import { resumeSuite } from './transport/resume.ts'
+import { restartSuite } from './transport/restart.ts'
 import type { ServerRow } from './transport/row.ts'
 import { severalSuite } from './transport/several.ts'
 
@@ -25,11 +26,13 @@ export function transportSuite(row: ServerRow): void {
     severalSuite(bed, receivers)
     gapSuite(bed, receivers)
     payloadSuite(bed, receivers)
+    restartSuite(bed, receivers, row.durable)
     describe('over a bad link', () => {
       linkSuite(bed, receivers)
     })
   })
 
+  if (!row.underFaults) return
   describe.each(faults)(`transports of ${row.name}, with $name`, { timeout: 10_000 }, ({ fault }) => {
     const bed = testBed(row, fault)
     resumeSuite(bed, receivers)

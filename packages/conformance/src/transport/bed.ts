@@ -14,6 +14,7 @@ export interface Bed {
   /** Another server, with a store of its own. */
   another(): Promise<Bed>
   take(row: ReceiverRow, ask: Ask): Taker
+  restart(): Promise<void>
   /** Publishes numbers and waits until the server tells them: `latest` means what its node has heard of, and a node may lag. */
   told(channelOf: (n: number) => string, from: number, through: number): Promise<readonly Published[]>
 }
@@ -37,6 +38,7 @@ export function testBed(row: ServerRow, fault?: EngineFault): Bed {
     get publisher() {
       return opened().publisher
     },
+    restart: () => opened().restart(),
     another: () => opened().another(),
     take: (row, ask) => opened().take(row, ask),
     told: (channelOf, from, through) => opened().told(channelOf, from, through),
@@ -56,6 +58,7 @@ async function openBed(row: ServerRow, fault: EngineFault | undefined, closers: 
   return {
     url: server.url,
     publisher,
+    restart: () => server.restart(),
     another: () => openBed(row, fault, closers),
     take,
     async told(channelOf, from, through) {

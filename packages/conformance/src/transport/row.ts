@@ -6,12 +6,18 @@ import type { EngineFault } from '../faults.ts'
 export interface ServerRow {
   readonly name: string
   start(fault?: EngineFault): Promise<RunningServer>
+  /** What is published survives a restart. */
+  readonly durable: boolean
+  /** Passed again under each fault of an engine; once for what differs by engine alone. */
+  readonly underFaults: boolean
 }
 
 export interface RunningServer {
   /** `http://host:port` */
   readonly url: string
   close(): Promise<void>
+  /** Ends it and starts it again at the same address, over the same store where it is durable. */
+  restart(): Promise<void>
 }
 
 /** Channels under `short/` keep so few publications. */

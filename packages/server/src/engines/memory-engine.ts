@@ -194,10 +194,12 @@ class MemoryEngine implements Engine {
     const placed = request.items.map((item) => this.#place(item, batch))
     if (request.once !== undefined) this.#remember(request.once, placed)
     for (const { key, value, expires } of request.state ?? []) {
-      this.#state.delete(key)
-      if (value === null) continue
-      this.#bytes += stateCost(key, value)
+      if (value === null) {
+        this.#state.delete(key)
+        continue
+      }
       this.#state.set(key, value, expires)
+      this.#bytes += stateCost(key, value)
     }
     return { kind: 'placed', placed }
   }
