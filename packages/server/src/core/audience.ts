@@ -1,5 +1,5 @@
 import { Chunk } from './chunk.ts'
-import type { Member } from './chunk.ts'
+import type { ChunkOwner, Member } from './chunk.ts'
 import type { Form } from './form.ts'
 import type { Hub } from './hub.ts'
 import type { NodeState } from './node-state.ts'
@@ -8,18 +8,16 @@ import type { NodeState } from './node-state.ts'
 const looked = 16
 
 /** Receivers of one channel to whom the same bytes go, in chunks. */
-export class Audience {
+export class Audience implements ChunkOwner {
   readonly #state: NodeState
   readonly #hub: Hub
   readonly #form: Form
   readonly #chunks: Chunk[] = []
-  readonly #onEmpty: () => void
 
-  constructor(state: NodeState, hub: Hub, form: Form, onEmpty: () => void) {
+  constructor(state: NodeState, hub: Hub, form: Form) {
     this.#state = state
     this.#hub = hub
     this.#form = form
-    this.#onEmpty = onEmpty
   }
 
   /** For one that stands at the head. */
@@ -27,6 +25,12 @@ export class Audience {
     const chunk = this.#withRoom() ?? this.#newChunk()
     chunk.join(member, lastOffset)
     return chunk
+  }
+
+  /** Its last member has left. */
+  ended(chunk: Chunk): void {
+    this.#chunks.splice(this.#chunks.indexOf(chunk), 1)
+    if (this.#chunks.length === 0) this.#hub.audienceEnded(this.#form.key)
   }
 
   #withRoom(): Chunk | undefined {
@@ -39,10 +43,7 @@ export class Audience {
   }
 
   #newChunk(): Chunk {
-    const chunk = new Chunk(this.#state, this.#hub, this.#form, (empty) => {
-      this.#chunks.splice(this.#chunks.indexOf(empty), 1)
-      if (this.#chunks.length === 0) this.#onEmpty()
-    })
+    const chunk = new Chunk(this.#state, this.#hub, this.#form, this)
     this.#chunks.push(chunk)
     return chunk
   }

@@ -18,6 +18,11 @@ export interface Member {
   fail(error: FanfareError): void
 }
 
+export interface ChunkOwner {
+  /** The chunk's last member has left. */
+  ended(chunk: Chunk): void
+}
+
 /**
  * Receivers of one audience that share one place. A sweep gives all of them all entries since then in one write each, and moves the place afterwards.
  * It knows no gap and no read: anything out of the ordinary scatters it, and its members step for themselves.
@@ -30,17 +35,17 @@ export class Chunk implements Stepper, Follower {
   readonly #state: NodeState
   readonly #hub: Hub
   readonly #form: Form
-  readonly #onEmpty: (chunk: Chunk) => void
+  readonly #owner: ChunkOwner
   /** A hole is one that left during a sweep. */
   readonly #members: (Member | undefined)[] = []
   #holes = 0
   #sweeping = false
 
-  constructor(state: NodeState, hub: Hub, form: Form, onEmpty: (chunk: Chunk) => void) {
+  constructor(state: NodeState, hub: Hub, form: Form, owner: ChunkOwner) {
     this.#state = state
     this.#hub = hub
     this.#form = form
-    this.#onEmpty = onEmpty
+    this.#owner = owner
     this.place = hub.head
     this.lastOffset = hub.lastOffset
     hub.follow(this)
@@ -154,6 +159,6 @@ export class Chunk implements Stepper, Follower {
   #endIfEmpty(): void {
     if (this.#members.length > 0 || this.#sweeping || this.slot < 0) return
     this.#hub.unfollow(this)
-    this.#onEmpty(this)
+    this.#owner.ended(this)
   }
 }

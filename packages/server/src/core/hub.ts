@@ -49,10 +49,10 @@ export class Hub implements Ground, PageOwner {
   readonly #state: NodeState
   readonly #keep: number
   readonly #followers: Follower[] = []
-  readonly #audiences = new Map<string, Audience>()
+  #audiences: Map<string, Audience> | undefined
   readonly #pages: Page[] = []
   /** Reads under way: those who wait for the page after a place. */
-  readonly #flights = new Map<number, Part[]>()
+  #flights: Map<number, Part[]> | undefined
   #open: Page
   #held = 0
 
@@ -93,14 +93,22 @@ export class Hub implements Ground, PageOwner {
     follower.slot = -1
   }
 
+  /** Others hold it too: then it pays to move them together. */
+  get isShared(): boolean {
+    return this.#held > 1
+  }
+
+  /** The last of the audience has left. */
+  audienceEnded(key: string): void {
+    this.#audiences?.delete(key)
+  }
+
   /** Those to whom the same bytes go. */
   audience(form: Form): Audience {
     const { key } = form
+    this.#audiences ??= new Map()
     let audience = this.#audiences.get(key)
-    if (audience === undefined) {
-      audience = new Audience(this.#state, this, form, () => this.#audiences.delete(key))
-      this.#audiences.set(key, audience)
-    }
+    if (audience === undefined) this.#audiences.set(key, (audience = new Audience(this.#state, this, form)))
     return audience
   }
 
@@ -152,6 +160,7 @@ export class Hub implements Ground, PageOwner {
   /** Asks the engine for the page after the place; those who ask for the same place share the answer. */
   read(place: number, part: Part): void {
     part.waiting = true
+    this.#flights ??= new Map()
     const flight = this.#flights.get(place)
     if (flight !== undefined) {
       flight.push(part)
@@ -174,7 +183,7 @@ export class Hub implements Ground, PageOwner {
 
   async #ask(place: number, asking: Part[]): Promise<void> {
     if (asking.every((part) => !part.waiting)) {
-      this.#flights.delete(place)
+      this.#flights?.delete(place)
       return
     }
     try {
@@ -182,14 +191,14 @@ export class Hub implements Ground, PageOwner {
       const answer = await this.#state.engine.read(this.channel, place, this.#state.place)
       this.#answered(place, asking, answer)
     } catch (error) {
-      this.#flights.delete(place)
+      this.#flights?.delete(place)
       const failure = error instanceof FanfareError ? error : new FanfareError('internal', 'the engine could not read', { cause: error })
       for (const part of asking) if (part.waiting) part.failed(failure)
     }
   }
 
   #answered(place: number, asking: Part[], answer: EnginePage): void {
-    this.#flights.delete(place)
+    this.#flights?.delete(place)
     this.#learn(answer.facts, answer.through)
     const from = Math.max(answer.from, answer.facts.trimmed.seq, answer.facts.deletedAt)
     const page = new Page(from, answer.through, [...answer.publications])

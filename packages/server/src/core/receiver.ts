@@ -225,7 +225,8 @@ export class CoreReceiver implements Receiver, FeedWaiter, Member {
     this.#state.counters.deliveries += to - from
     this.sink.write(bytes, runOf(last.seq, to - from))
     if (this.#closed()) return
-    if (this.#parts.length === 1 && part.place >= part.hub.head) return this.#atHead()
+    // No other channel has anything, and this one has no more.
+    if (second === Number.POSITIVE_INFINITY && part.place >= part.hub.head) return this.#atHead()
     if (live) {
       this.#now = 'live'
       this.#state.lanes.live(this)
@@ -261,10 +262,14 @@ export class CoreReceiver implements Receiver, FeedWaiter, Member {
     this.#joinChunk()
   }
 
-  /** Who stands outside the chunks: several channels (a joined write of one would pass over another's entries), an end, finite room. */
+  /**
+   * Who stands outside the chunks: several channels (a joined write of one would pass over another's entries), an end, finite room; and one alone,
+   * until there is a second.
+   */
   #joinChunk(): void {
     const [part] = this.#parts
-    if (part === undefined || this.#parts.length > 1 || this.#reach !== 'endless' || this.sink.most !== Number.POSITIVE_INFINITY) return
+    if (part?.hub.isShared !== true || this.#parts.length > 1 || this.#reach !== 'endless' || this.sink.most !== Number.POSITIVE_INFINITY)
+      return
     part.hub.unfollow(part)
     this.#now = 'chunk'
     this.#chunk = part.hub.audience(this.#request.form).join(this, part.lastOffset)
