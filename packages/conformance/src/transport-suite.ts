@@ -3,11 +3,12 @@ import { lateFeed, lostNotifications, redelivery, slowReads } from './faults.ts'
 import type { EngineFault } from './faults.ts'
 import { receivers } from './receivers/index.ts'
 import { testBed } from './transport/bed.ts'
+import { connectionSuite } from './transport/connection.ts'
 import { gapSuite } from './transport/gaps.ts'
 import { linkSuite } from './transport/links.ts'
 import { payloadSuite } from './transport/payloads.ts'
 import { resumeSuite } from './transport/resume.ts'
-import { restartSuite } from './transport/restart.ts'
+import { freshStartSuite, restartSuite } from './transport/restart.ts'
 import type { ServerRow } from './transport/row.ts'
 import { severalSuite } from './transport/several.ts'
 
@@ -26,7 +27,9 @@ export function transportSuite(row: ServerRow): void {
     severalSuite(bed, receivers)
     gapSuite(bed, receivers)
     payloadSuite(bed, receivers)
-    restartSuite(bed, receivers, row.durable)
+    if (row.durable) restartSuite(bed, receivers)
+    else freshStartSuite(bed, receivers)
+    connectionSuite(bed)
     describe('over a bad link', () => {
       linkSuite(bed, receivers)
     })

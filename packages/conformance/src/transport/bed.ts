@@ -58,7 +58,11 @@ async function openBed(row: ServerRow, fault: EngineFault | undefined, closers: 
   return {
     url: server.url,
     publisher,
-    restart: () => server.restart(),
+    async restart() {
+      await server.restart()
+      // Its idle connections are dead.
+      publisher.close()
+    },
     another: () => openBed(row, fault, closers),
     take,
     async told(channelOf, from, through) {
