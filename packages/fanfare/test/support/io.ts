@@ -41,7 +41,7 @@ export class Memory extends Writable {
   text = ''
   #waiting: { test: (text: string) => boolean; resolve: () => void }[] = []
 
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     this.text += chunk.toString()
     this.#waiting = this.#waiting.filter(({ test, resolve }) => {
       if (!test(this.text)) return true
