@@ -1,6 +1,6 @@
 import { assertChannel, tokenMaker } from '@fanfare/wire'
 import type { Limits, Rule, Runtime } from '@fanfare/wire'
-import type { Commit, Engine } from '../engines/engine.ts'
+import type { Commit, Engine, Head } from '../engines/engine.ts'
 import { Feed } from './feed.ts'
 import type { Hub } from './hub.ts'
 import { Lanes } from './lanes.ts'
@@ -32,44 +32,11 @@ const defaultSizes: NodeSizes = { pagePublications: 128, pageBytes: 256 * 1024, 
 
 /** One node over one engine: takes its feed, serves receivers, appends for publishers. The engine stays the caller's. */
 export async function createNode(options: NodeOptions): Promise<FanfareNode> {
-  const { engine, runtime, rules, limits } = options
-  const head = await engine.head()
-  const tokens = new Tokens(head.starts)
-  const book = new RuleBook(rules)
-  const cache = new PageCache(limits.pagesBytes)
-  const counters = newCounters(cache)
-  const lanes = new Lanes(runtime, options.budgets ?? defaultBudgets, () => cache.trim())
-  const hubs = new Map<string, Hub>()
-  const receivers = new Set<CoreReceiver>()
-  const feed = new Feed(engine, runtime, head.seq, (commit) => {
-    if (commit.mark !== tokens.newestMark) tokens.add({ mark: commit.mark, first: commit.from + 1 })
-    takeCommit(hubs, commit, counters)
-    lanes.run()
-  })
-  const state: NodeState = {
-    engine,
-    runtime,
-    tokens,
-    cache,
-    lanes,
-    rules: book,
-    counters,
-    hubs,
-    sizes: options.sizes ?? defaultSizes,
-    get place() {
-      return feed.place
-    },
-    reads: new Reads(options.readsAtOnce ?? defaultReadsAtOnce),
-    waitForFeed: (waiter) => feed.wait(waiter),
-    ended: (receiver) => receivers.delete(receiver),
-  }
-  const publisher = new Publisher({
-    engine,
-    runtime,
-    rules: book,
-    limits,
-    token: (seq, mark) => (mark === tokens.newestMark ? tokens.token(seq) : tokenMaker(mark)(seq)),
-  })
+  const { engine, runtime, limits } = options
+  const { state, feed, receivers } = assemble(options, await engine.head())
+  const { tokens, rules, counters, lanes } = state
+  const tokenOf = (seq: number, mark: string): string => (mark === tokens.newestMark ? tokens.token(seq) : tokenMaker(mark)(seq))
+  const publisher = new Publisher({ engine, runtime, rules, limits, token: tokenOf })
   return {
     traits: engine.traits,
     get place() {
@@ -100,6 +67,45 @@ export async function createNode(options: NodeOptions): Promise<FanfareNode> {
       for (const receiver of receivers) receiver.close()
     },
   }
+}
+
+/** The parts of a node, joined: from here on the feed runs. */
+function assemble(options: NodeOptions, head: Head): { state: NodeState; feed: Feed; receivers: Set<CoreReceiver> } {
+  const { engine, runtime, limits } = options
+  const tokens = new Tokens(head.starts)
+  const cache = new PageCache(limits.pagesBytes)
+  const counters = newCounters(cache)
+  const lanes: Lanes = new Lanes(runtime, options.budgets ?? defaultBudgets, () => {
+    cache.trim()
+    reads.pump()
+  })
+  // Who waits in the lane may have a page in hand.
+  const reads = new Reads(options.readsAtOnce ?? defaultReadsAtOnce, (most) => lanes.behindLength < most)
+  const hubs = new Map<string, Hub>()
+  const receivers = new Set<CoreReceiver>()
+  const feed = new Feed(engine, runtime, head.seq, (commit) => {
+    if (commit.mark !== tokens.newestMark) tokens.add({ mark: commit.mark, first: commit.from + 1 })
+    takeCommit(hubs, commit, counters)
+    lanes.run()
+  })
+  const state: NodeState = {
+    engine,
+    runtime,
+    tokens,
+    cache,
+    lanes,
+    counters,
+    hubs,
+    reads,
+    rules: new RuleBook(options.rules),
+    sizes: options.sizes ?? defaultSizes,
+    get place() {
+      return feed.place
+    },
+    waitForFeed: (waiter) => feed.wait(waiter),
+    ended: (receiver) => receivers.delete(receiver),
+  }
+  return { state, feed, receivers }
 }
 
 /** Entries into their hubs, in seq order; then each hub wakes who stands at its head. */

@@ -1,6 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import type { Form } from '../../src/core/form.ts'
-import { ManualRuntime, NotingSink, lineForm, newBench, since } from './core-bench.ts'
+import { lineForm, newBench, since } from './core-bench.ts'
+import { SmallEngine } from './small-engine.ts'
+
+class CountingEngine extends SmallEngine {
+  reading = 0
+  mostReading = 0
+
+  override async read(...question: Parameters<SmallEngine['read']>): ReturnType<SmallEngine['read']> {
+    this.mostReading = Math.max(this.mostReading, ++this.reading)
+    const page = await super.read(...question)
+    this.reading--
+    return page
+  }
+}
 
 /** A form that says how often it encoded. */
 function countingForm(): Form & { encoded: number } {
@@ -151,13 +164,23 @@ describe('a parked receiver', () => {
   })
 
   it('goes on although a busy channel never rests', async () => {
-    const { publish, receive, runtime } = await newBench()
+    const { publish, receive } = await newBench()
     await publish('b', '1', '2', '3', '4', '5', '6', '7', '8')
     for (let i = 0; i < 3000; i++) receive({})
     const { sink } = receive({ channels: ['b'], since: since(0) })
     for (let i = 0; i < 12; i++) await publish('a', 'x')
     expect(sink.notes.at(-1)).toMatch(/-> 8$/)
-    expect(runtime).toBeInstanceOf(ManualRuntime)
-    expect(sink).toBeInstanceOf(NotingSink)
+  })
+})
+
+describe('many who lag', () => {
+  it('have a bounded number of reads under way together, and all get there', async () => {
+    const engine = new CountingEngine()
+    const { publish, receive, runtime } = await newBench({ engine })
+    for (let i = 0; i < 150; i++) await publish('a', `${i}`)
+    const all = Array.from({ length: 300 }, (_, i) => receive({ since: since(i % 140) }))
+    await runtime.settle()
+    expect(engine.mostReading).toBe(64)
+    expect(all.filter(({ sink }) => sink.notes.at(-1)?.endsWith('-> 150') !== true)).toEqual([])
   })
 })
