@@ -429,8 +429,8 @@ export class Committer {
   }
 
   #committedOrNot(frame: Frame, error: Error | undefined): void {
-    this.#flight = undefined
     if (error !== undefined) return this.#fail(error)
+    this.#flight = undefined
     this.#waitingBytes -= frame.waitingBytes
     this.#committed = frame.number
     this.#synced = { generation: frame.journal.generation, place: stepped(frame.place + frame.writer.at) }

@@ -107,6 +107,7 @@ export class Keeper {
       names: appendNames(this.#files, this.#manifest, names),
       forgottenThrough: Math.max(this.#manifest.forgottenThrough, forgottenThrough),
       segments: [...this.#manifest.segments, segment.row],
+      sealedThrough: last,
       journals: this.#manifest.journals.filter((other) => other !== row),
     })
     this.#shortenNames(forgotten)

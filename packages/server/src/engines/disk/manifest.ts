@@ -14,6 +14,8 @@ export interface Manifest {
   readonly starts: readonly StartRow[]
   /** By seq, oldest first, without holes between them. */
   readonly segments: readonly SegmentRow[]
+  /** Newest seq that was ever sealed: the first frame of the journals follows it. */
+  readonly sealedThrough: number
   /** Not sealed yet, oldest first; those behind the last frame are ready for use. */
   readonly journals: readonly JournalRow[]
   readonly names: { readonly number: number; readonly length: number }
@@ -86,6 +88,15 @@ export function replaceManifest(files: Files, manifest: Manifest): void {
   files.syncNames()
 }
 
+/** Names that the store gives to files. */
+export const storeFile = /^(?:journal-\d+|segment-\d+|names-\d+|manifest(?:\.new)?)$/
+
+/** Are there files of a store that no manifest names? A crash at the very first start leaves at most its first journal. */
+export function lacksManifest(files: Files): boolean {
+  const names = files.list().map(({ name }) => name)
+  return !names.includes(manifestName) && names.some((name) => storeFile.test(name) && name !== journalName(1) && name !== temporaryName)
+}
+
 /** Removes what a crash left over: every file of the store's own shape that the manifest does not name. */
 export function removeStrays(files: Files, manifest: Manifest | undefined): void {
   const named = new Set<string>([manifestName])
@@ -95,6 +106,6 @@ export function removeStrays(files: Files, manifest: Manifest | undefined): void
     named.add(namesName(manifest.names.number))
   }
   for (const { name } of files.list()) {
-    if (!named.has(name) && /^(?:journal-\d+|segment-\d+|names-\d+|manifest\.new)$/.test(name)) files.remove(name)
+    if (!named.has(name) && storeFile.test(name)) files.remove(name)
   }
 }

@@ -1,47 +1,17 @@
 import { Buffer } from 'node:buffer'
 import type { Limits, Rule } from '@fanfare/wire'
-import type { Placed } from '../engine.ts'
-import { ChannelTable } from './channel-table.ts'
-import type { Column } from './columns.ts'
-import type { Block } from './crc.ts'
+import type { ChannelTable } from './channel-table.ts'
 import { damaged } from './damage.ts'
 import type { Files } from './files.ts'
-import {
-  frameHeadBytes,
-  kinds,
-  padded,
-  payloadLength,
-  readFrame,
-  recordBytes,
-  recordChannel,
-  recordIsWhole,
-  recordKind,
-  recordLength,
-  recordOffset,
-  recordSeq,
-  recordTime,
-  stepped,
-  type SyncedPlace,
-} from './format.ts'
-import type { PlacedRow } from './frame-writer.ts'
+import type { SyncedPlace } from './format.ts'
 import { journalBegin, prepareJournal } from './journal.ts'
-import { KeyedState } from './keyed-state.ts'
-import {
-  type JournalRow,
-  journalName,
-  type Manifest,
-  readManifest,
-  removeStrays,
-  replaceManifest,
-  segmentName,
-  type SegmentRow,
-} from './manifest.ts'
-import { readNames } from './names-file.ts'
-import { readDeletion, readName, readOnce, readState } from './record-reader.ts'
+import type { KeyedState } from './keyed-state.ts'
+import { Loader } from './loading.ts'
+import { type JournalRow, lacksManifest, type Manifest, manifestName, readManifest, removeStrays, replaceManifest } from './manifest.ts'
 import { type Recovered, recoverJournals, secureTail } from './recovery.ts'
-import { loadSegment, readKeyed, type Row, type SegmentTable } from './segment.ts'
+import { repairStore } from './repair.ts'
 import { SegmentList } from './segment-list.ts'
-import { UnsealedIndex } from './unsealed-index.ts'
+import type { UnsealedIndex } from './unsealed-index.ts'
 
 export interface OpeningOptions {
   readonly rules: readonly Rule[]
@@ -72,39 +42,45 @@ export interface OpenedStore {
   readonly lastTime: number
 }
 
-/** Opens a store, or makes a new one. Nothing is served before its tail is secured and its start is in the manifest. */
+/** A store whose files are in order: nothing of it is in memory yet. */
+export interface RecoveredStore {
+  readonly manifest: Manifest
+  readonly recovered: Recovered
+  readonly synced: SyncedPlace
+}
+
+/** Opens a store, or makes a new one. */
 export function openStore(files: Files, options: OpeningOptions): OpenedStore {
+  return loadStore(files, recoverStore(files, options), options)
+}
+
+/** All that changes files at a start. When it returns, everything it read is synced, and the start is in the manifest: only then anything may be served. */
+export function recoverStore(files: Files, options: Omit<OpeningOptions, 'rules' | 'limits' | 'now'>): RecoveredStore {
+  if (options.repair) repairStore(files)
   const found = readManifest(files)
+  if (found === undefined && lacksManifest(files)) throw damaged(manifestName, 0, 'it is missing, and other files of a store are there')
   removeStrays(files, found)
-  const manifest = found ?? newManifest(files, options)
-  const sealedSeq = manifest.segments.at(-1)?.lastSeq ?? 0
-  const recovered = recoverJournals(files, manifest.journals, sealedSeq, options.repair)
+  let manifest = found ?? newManifest(files, options)
+  // Only after a repair there may be none.
+  if (manifest.journals.length === 0) manifest = addJournal(files, manifest, options)
+  const recovered = recoverJournals(files, manifest.journals, manifest.sealedThrough)
   const synced = secureTail(files, recovered)
-  const loaded = new Loader(files, manifest, options)
+  const started = { ...manifest, starts: [...manifest.starts, { id: identifier(options.random), first: recovered.head + 1 }] }
+  replaceManifest(files, started)
+  return { manifest: started, recovered, synced }
+}
+
+function loadStore(files: Files, { manifest, recovered, synced }: RecoveredStore, { rules, random, now }: OpeningOptions): OpenedStore {
+  const loaded = new Loader(files, manifest, rules, newNonce(random))
   const segments = new SegmentList()
   for (const row of manifest.segments) segments.replace([], { row, table: loaded.segment(row) })
   const { full, current, spares } = splitJournals(recovered)
   // Those behind it begin when they come into use.
   for (const journal of recovered.journals.slice(0, full.length + 1)) loaded.journal(journal)
-  const { table, state, index } = loaded
+  const { table, state, index, forgottenThrough, lastTime } = loaded
   table.finishLoading()
-  state.expire(options.now, true)
-  const started = { ...manifest, starts: [...manifest.starts, { id: identifier(options.random), first: recovered.head + 1 }] }
-  replaceManifest(files, started)
-  return {
-    manifest: started,
-    table,
-    state,
-    index,
-    segments,
-    synced,
-    full,
-    current,
-    spares,
-    head: recovered.head,
-    forgottenThrough: loaded.forgottenThrough,
-    lastTime: loaded.lastTime,
-  }
+  state.expire(now, true)
+  return { manifest, table, state, index, segments, synced, full, current, spares, head: recovered.head, forgottenThrough, lastTime }
 }
 
 /** 8 characters of base64url. */
@@ -116,21 +92,28 @@ export function newNonce(random: (count: number) => Uint8Array): number {
   return (Buffer.from(bytes.buffer, bytes.byteOffset, 4).readUInt32LE(0) | 1) >>> 0
 }
 
-function newManifest(files: Files, options: OpeningOptions): Manifest {
-  const row = { number: 1, generation: 1, nonce: newNonce(options.random), size: options.journalBytes }
-  prepareJournal(files, row, undefined)
-  const manifest: Manifest = {
+function newManifest(files: Files, options: Pick<OpeningOptions, 'random' | 'journalBytes'>): Manifest {
+  const empty: Manifest = {
     version: 1,
     store: identifier(options.random),
     starts: [],
     segments: [],
-    journals: [row],
+    sealedThrough: 0,
+    journals: [],
     names: { number: 0, length: 0 },
     forgottenThrough: 0,
-    nextNumber: 2,
+    nextNumber: 1,
   }
-  replaceManifest(files, manifest)
-  return manifest
+  return addJournal(files, empty, options)
+}
+
+function addJournal(files: Files, manifest: Manifest, { random, journalBytes }: Pick<OpeningOptions, 'random' | 'journalBytes'>): Manifest {
+  const number = manifest.nextNumber
+  const row = { number, generation: number, nonce: newNonce(random), size: journalBytes }
+  prepareJournal(files, row, undefined)
+  const added = { ...manifest, journals: [...manifest.journals, row], nextNumber: number + 1 }
+  replaceManifest(files, added)
+  return added
 }
 
 /** The last journal that holds frames goes on; those behind it were made ready and never used. */
@@ -140,148 +123,4 @@ function splitJournals({ journals }: Recovered): Pick<OpenedStore, 'current' | '
   const current = journals[last]!
   const full = journals.slice(0, last).map(({ row, end }) => ({ number: row.number, end }))
   return { full, current: { row: current.row, place: current.end }, spares: journals.slice(last + 1).map(({ row }) => row) }
-}
-
-/** Sets a number that only grows; a zero is not written, so that its memory is not taken. */
-function raise(column: Column, id: number, value: number): void {
-  if (value > column.get(id)) column.set(id, value)
-}
-
-/** Fills the tables in memory from the records, in the order in which they were committed. */
-class Loader {
-  readonly table: ChannelTable
-  readonly state = new KeyedState()
-  readonly index = new UnsealedIndex()
-  lastTime = 0
-  forgottenThrough: number
-  #sealed = 0
-  /** Seqs up to here may be missing, because a repair left a segment out. */
-  #lostThrough = 0
-  readonly #files: Files
-  readonly #manifest: Manifest
-
-  constructor(files: Files, manifest: Manifest, { rules, random }: OpeningOptions) {
-    this.#files = files
-    this.#manifest = manifest
-    this.forgottenThrough = manifest.forgottenThrough
-    this.table = new ChannelTable(rules, newNonce(random))
-    readNames(files, manifest, (id, { name, since, forgotten }) => {
-      if (name === undefined) this.table.forget(id, false)
-      else this.table.put(id, name, since, forgotten)
-    })
-  }
-
-  segment(row: SegmentRow): SegmentTable {
-    if (row.firstSeq > this.#sealed + 1) this.#lostThrough = row.firstSeq - 1
-    this.#sealed = row.lastSeq
-    const { trailer, table, rows } = loadSegment(this.#files, row)
-    for (let n = 0; n < trailer.rows; n++) this.#row(rows.read(n))
-    const keyed = readKeyed(this.#files, row, trailer)
-    for (let at = 0; at < keyed.bytes.length; at += padded(recordLength(keyed, at))) {
-      if (!recordIsWhole(keyed, at, keyed.bytes.length))
-        throw damaged(segmentName(row.number), trailer.runsEnd + at, 'a record of keyed state can not be read')
-      this.#keyed(segmentName(row.number), keyed, at)
-    }
-    return table
-  }
-
-  #row(row: Row): void {
-    const { table } = this
-    const { id } = row
-    const since = table.since.get(id)
-    // Of a channel that was forgotten, or that had the number before.
-    if (since === 0 || Math.max(row.lastSeq, row.deletedAt) < since) return
-    const known = table.lastOffset.get(id)
-    const before = table.floorOffset(id)
-    raise(table.lastOffset, id, row.lastOffset)
-    raise(table.lastSeq, id, row.lastSeq)
-    raise(table.lastTime, id, row.lastTime)
-    raise(table.totalBytes, id, row.totalBytes)
-    raise(table.deletedAt, id, row.deletedAt)
-    raise(table.deletedOffset, id, row.deletedOffset)
-    table.applyTrimmed(id, row.trimmedOffset, row.trimmedSeq)
-    // What a lost segment held counts as trimmed.
-    if (this.#lostThrough > 0 && row.count > 0 && row.firstOffset > known + 1)
-      table.applyTrimmed(id, row.firstOffset - 1, this.#lostThrough)
-    const floor = table.floorOffset(id)
-    if (row.count > 0 && row.firstOffset === floor + 1) {
-      raise(table.floorBytes, id, row.firstBytes)
-      table.floorTime.set(id, row.firstTime)
-    } else if (floor > before) {
-      table.floorBytes.set(id, table.totalBytes.get(id))
-      table.floorTime.set(id, 0)
-    }
-    table.assignedOffset.set(id, table.lastOffset.get(id))
-    table.assignedBytes.set(id, table.totalBytes.get(id))
-    this.lastTime = Math.max(this.lastTime, row.lastTime)
-  }
-
-  journal({ row, block, end, before }: Recovered['journals'][number]): void {
-    this.index.begin(row.number, before)
-    for (let at = journalBegin; at < end;) {
-      const frame = readFrame(block, at, row.size, row)!
-      let place = at + frameHeadBytes
-      for (let n = 0; n < frame.records; n++) {
-        this.#record(row, block, place)
-        place += padded(recordLength(block, place))
-      }
-      this.lastTime = Math.max(this.lastTime, frame.time)
-      at = stepped(at + frame.length)
-    }
-  }
-
-  #record(row: JournalRow, block: Block, at: number): void {
-    const { table, index } = this
-    const channel = recordChannel(block, at)
-    const seq = recordSeq(block, at)
-    const time = recordTime(block, at)
-    switch (recordKind(block, at)) {
-      case kinds.publication: {
-        const offset = recordOffset(block, at)
-        const bytes = recordBytes(block, at)
-        index.addPublication(seq, at, table.lastSeq.get(channel), offset)
-        table.applyPublication(channel, offset, seq, time, bytes, payloadLength(block, at))
-        table.assignedOffset.set(channel, offset)
-        table.assignedBytes.set(channel, bytes + payloadLength(block, at))
-        return
-      }
-      case kinds.deletion:
-        index.addDeletion(seq, at)
-        return table.applyDeletion(channel, recordOffset(block, at), seq, time, readDeletion(block, at))
-      case kinds.forgotten:
-        this.forgottenThrough = Math.max(this.forgottenThrough, seq)
-        return table.forget(channel, false)
-      case kinds.name:
-        return table.put(channel, readName(block, at), seq, recordOffset(block, at))
-      default:
-        return this.#keyed(journalName(row.number), block, at)
-    }
-  }
-
-  /** Records of keyed state; what is none of these was written by a newer version. */
-  #keyed(file: string, block: Block, at: number): void {
-    const kind = recordKind(block, at)
-    if (kind === kinds.once) {
-      const { key, print, expires, placed } = readOnce(block, at)
-      this.state.putOnce(
-        { key, print, expires },
-        placed.map((row) => this.#placed(row)),
-        0,
-      )
-    } else if (kind === kinds.state) {
-      const { key, value, expires } = readState(block, at)
-      this.state.putValue(key, value, expires, 0)
-    } else throw damaged(file, at, `its record has kind ${kind}, which this version does not know`)
-  }
-
-  #placed({ channel, start, offset, seq, time }: PlacedRow): Placed {
-    return {
-      channel: this.table.names.name(channel) ?? '',
-      offset,
-      seq,
-      time,
-      mark: this.#manifest.store + (this.#manifest.starts[start - 1]?.id ?? ''),
-      replayed: true,
-    }
-  }
 }

@@ -101,31 +101,23 @@ function lastSeqOf(block: Block, at: number, frame: FrameHead): number | undefin
   return place === end ? seq : undefined
 }
 
-/** Where the accepted frames end, if any valid frame in any journal names a synced place above that. */
+/** The first journal whose accepted frames end below a place that any valid frame, accepted or not, calls synced. */
 function findDamage(journals: readonly RecoveredJournal[]): { readonly index: number; readonly place: number } | undefined {
-  let index = 0
-  for (const [n, { end }] of journals.entries()) if (end > journalBegin) index = n
-  const last = journals[index]
-  if (last === undefined) return undefined
-  const stop = { generation: last.row.generation, place: last.end }
-  const named = journals
-    .map(({ row, block, end }) => highestNamed(row, block, end))
-    .filter((synced) => synced !== undefined && isAbove(synced, stop))
-  if (named.length === 0) return undefined
-  const here = named.some((synced) => synced?.generation === stop.generation)
-  return here || index + 1 === journals.length ? { index, place: stop.place } : { index: index + 1, place: journalBegin }
+  const named = new Map<number, number>()
+  for (const journal of journals) noteNamed(journal, named)
+  const index = journals.findIndex(({ row, end }) => (named.get(row.generation) ?? 0) > end)
+  return index < 0 ? undefined : { index, place: journals[index]!.end }
 }
 
-/** The highest synced place that any valid frame of the journal names, accepted or not. */
-function highestNamed(row: JournalRow, block: Block, end: number): SyncedPlace | undefined {
-  let highest: SyncedPlace | undefined
+/** Notes for each generation the highest place that a frame of this journal calls synced; looks behind the accepted ones at every place where one may begin. */
+function noteNamed({ row, block, end }: RecoveredJournal, named: Map<number, number>): void {
   for (let at = journalBegin; at < row.size; at += frameStep) {
     const frame = readFrame(block, at, row.size, row)
     if (frame === undefined) continue
-    if (highest === undefined || isAbove(frame.synced, highest)) highest = frame.synced
+    const { generation, place } = frame.synced
+    named.set(generation, Math.max(named.get(generation) ?? 0, place))
     if (at < end) at = stepped(at + frame.length) - frameStep
   }
-  return highest
 }
 
 /**

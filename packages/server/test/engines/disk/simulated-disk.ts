@@ -12,6 +12,9 @@ interface Inode {
   diskSize: number
   /** Blocks that the cache would still write. */
   dirty: Set<number>
+  /** Bytes that another inode has too are copied before they are changed. */
+  ownsCache: boolean
+  ownsDisk: boolean
 }
 
 type NameChange =
@@ -51,7 +54,7 @@ export class SimulatedDisk implements Files {
   open(name: string): OpenFile {
     let inode = this.#names.get(name)
     if (inode === undefined) {
-      inode = { cache: new Uint8Array(0), size: 0, disk: new Uint8Array(0), diskSize: 0, dirty: new Set() }
+      inode = { cache: new Uint8Array(0), size: 0, disk: new Uint8Array(0), diskSize: 0, dirty: new Set(), ownsCache: true, ownsDisk: true }
       this.#names.set(name, inode)
       this.#changes.push({ kind: 'link', name, inode })
     }
@@ -108,7 +111,8 @@ export class SimulatedDisk implements Files {
     const copyOf = (inode: Inode): Inode => {
       const known = copies.get(inode)
       if (known !== undefined) return known
-      const copy = { ...inode, cache: inode.cache.slice(), disk: inode.disk.slice(), dirty: new Set(inode.dirty) }
+      inode.ownsCache = inode.ownsDisk = false
+      const copy = { ...inode, dirty: new Set(inode.dirty) }
       copies.set(inode, copy)
       return copy
     }
@@ -122,7 +126,7 @@ export class SimulatedDisk implements Files {
   flip(name: string, place: number): void {
     const inode = this.#names.get(name)!
     inode.cache[place]! ^= 0x10
-    inode.disk[place]! ^= 0x10
+    if (inode.disk !== inode.cache) inode.disk[place]! ^= 0x10
   }
 
   contents(name: string): Uint8Array | undefined {
@@ -150,7 +154,8 @@ export class SimulatedDisk implements Files {
         const end = place + bytes.length
         if (end > inode.size && this.#used() + end - inode.size > this.capacity)
           throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
-        if (end > inode.cache.length) inode.cache = grown(inode.cache, end)
+        if (end > inode.cache.length || !inode.ownsCache) inode.cache = grown(inode.cache, Math.max(end, inode.cache.length))
+        inode.ownsCache = true
         inode.cache.set(bytes, place)
         inode.size = Math.max(inode.size, end)
         for (let block = Math.floor(place / blockBytes); block * blockBytes < end; block++) inode.dirty.add(block)
@@ -170,21 +175,36 @@ export class SimulatedDisk implements Files {
 }
 
 function grown(bytes: Uint8Array, size: number): Uint8Array {
-  const larger = new Uint8Array(Math.ceil(Math.max(size, bytes.length * 1.5) / blockBytes) * blockBytes)
+  const larger = new Uint8Array(
+    size <= bytes.length ? bytes.length : Math.ceil(Math.max(size, bytes.length * 1.5) / blockBytes) * blockBytes,
+  )
   larger.set(bytes)
   return larger
 }
 
 function writeBack(inode: Inode): void {
-  if (inode.disk.length < inode.cache.length) inode.disk = grown(inode.disk, inode.cache.length)
+  if (inode.disk.length < inode.cache.length || !inode.ownsDisk || inode.disk === inode.cache)
+    inode.disk = grown(inode.disk, inode.cache.length)
+  inode.ownsDisk = true
   for (const block of inode.dirty) inode.disk.set(inode.cache.subarray(block * blockBytes, (block + 1) * blockBytes), block * blockBytes)
   inode.diskSize = inode.size
 }
 
 function settle(inode: Inode, chance: Chance): Inode {
+  inode.ownsDisk = false
+  if (inode.dirty.size === 0)
+    return {
+      cache: inode.disk,
+      size: inode.diskSize,
+      disk: inode.disk,
+      diskSize: inode.diskSize,
+      dirty: new Set(),
+      ownsCache: false,
+      ownsDisk: false,
+    }
   const disk = grown(inode.disk, inode.cache.length)
   let size = inode.diskSize
-  const all = inode.dirty.size > 0 ? chance(4) : 1
+  const all = chance(4)
   for (const block of inode.dirty) {
     const how = all === 0 ? 1 : chance(4)
     if (how === 0) continue
@@ -195,7 +215,7 @@ function settle(inode: Inode, chance: Chance): Inode {
       size = Math.max(size, Math.min(inode.size, at + sectorBytes))
     }
   }
-  return { cache: disk, size, disk: disk.slice(), diskSize: size, dirty: new Set() }
+  return { cache: disk, size, disk, diskSize: size, dirty: new Set(), ownsCache: false, ownsDisk: false }
 }
 
 function applyChange(names: Map<string, Inode>, change: NameChange): void {

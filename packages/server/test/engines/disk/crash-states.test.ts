@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest'
+import { flipOne, runLives } from './crash-life.ts'
+
+const states = Number(process.env['FANFARE_CRASH_STATES'] ?? 100_000)
+
+describe('after a power cut, a kill or a failed sync', () => {
+  it(
+    `nothing that was answered is lost, nothing is invented, and no start is refused (${states} states)`,
+    { timeout: 60_000 + states },
+    () => {
+      const { states: seen, ...found } = runLives(1, states)
+      expect(found).toEqual({ lost: 0, invented: 0, refused: 0, first: undefined })
+      expect(seen).toBeGreaterThanOrEqual(states)
+    },
+  )
+
+  it('a byte that was changed in a synced frame is found', () => {
+    const missed = Array.from({ length: 500 }, (_, seed) => flipOne(seed)).filter(({ found }) => !found)
+    expect(missed).toEqual([])
+  })
+})
