@@ -77,7 +77,9 @@ export interface EngineOptions {
   readonly limits: Limits
 }
 
-export type Item = { readonly kind: 'publication'; readonly channel: string; readonly message: Message; readonly once?: Once } | { readonly kind: 'delete'; readonly channel: string }
+export type Item =
+  | { readonly kind: 'publication'; readonly channel: string; readonly message: Message; readonly once?: Once }
+  | { readonly kind: 'delete'; readonly channel: string }
 
 /** At most once in a window. `print` tells whether a repeat is the same; `expires` is wall time in ms. */
 export interface Once {
@@ -99,7 +101,9 @@ export interface AppendRequest {
  * `placed` has a place an item, in order. A repeat (same key, same print, inside the window) gets the first answer again, waiting for it where
  * it is under way, and appends nothing. `conflict`: a key was used with another print; nothing was appended; `index` is the item, -1 the request.
  */
-export type AppendAnswer = { readonly kind: 'placed'; readonly placed: readonly Placed[] } | { readonly kind: 'conflict'; readonly index: number }
+export type AppendAnswer =
+  | { readonly kind: 'placed'; readonly placed: readonly Placed[] }
+  | { readonly kind: 'conflict'; readonly index: number }
 
 export interface Placed {
   readonly channel: string
@@ -160,7 +164,10 @@ export interface Start {
 }
 
 /** `diverged`: `common` is the last place that is provably the same in both histories, null where none can be proven. */
-export type Verdict = { readonly kind: 'same' } | { readonly kind: 'new-log' } | { readonly kind: 'diverged'; readonly common: number | null }
+export type Verdict =
+  | { readonly kind: 'same' }
+  | { readonly kind: 'new-log' }
+  | { readonly kind: 'diverged'; readonly common: number | null }
 
 export interface EngineStats {
   readonly channels: number
