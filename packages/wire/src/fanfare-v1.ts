@@ -77,7 +77,7 @@ export function publishedJson(published: {
   readonly time: number
 }): string {
   const { channel, offset, cursor, time } = published
-  return JSON.stringify({ channel, offset, cursor, time })
+  return `{"channel":${JSON.stringify(channel)},"offset":${offset},"cursor":"${cursor}","time":${time}}`
 }
 
 /** First of all; the heartbeat is in seconds. */

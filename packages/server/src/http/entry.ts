@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { orThrow } from '@fanfare/wire'
+import { FanfareError, orThrow } from '@fanfare/wire'
 import { streamingSockets } from '../transports/sse.ts'
 import type { Exchange } from './exchange.ts'
 import { refuse } from './exchange.ts'
@@ -56,8 +56,9 @@ function answerNow(site: Site, req: IncomingMessage, res: ServerResponse): void 
   const preflight =
     req.method === 'OPTIONS' && req.headers.origin !== undefined && req.headers['access-control-request-method'] !== undefined
   if (preflight) return answerOptions(exchange, preflightFields)
-  if (exchange.target.path === '*') return answerOptions(exchange, [])
-  dispatch(exchange)
+  if (exchange.target.path !== '*') return dispatch(exchange)
+  if (req.method === 'OPTIONS') answerOptions(exchange, [])
+  else refuse(exchange, new FanfareError('request-malformed', 'only OPTIONS may ask for *'))
 }
 
 const nowhere: Target = { path: '', query: '', authority: undefined }
@@ -74,15 +75,43 @@ export function corsFields(origin: string): readonly string[] {
   return ['Access-Control-Allow-Origin', origin, 'Access-Control-Expose-Headers', exposed]
 }
 
-/** Fields that node keeps only the first of are looked up in what came. */
+/** Fields that may come once; which of two would count is anybody's guess. Host and Origin are the guard's. */
+const singleFields = [
+  'content-type',
+  'content-encoding',
+  'transfer-encoding',
+  'fanfare-event',
+  'fanfare-id',
+  'idempotency-key',
+  'last-event-id',
+  'sec-websocket-key',
+  'sec-websocket-version',
+]
+const single = new Map(singleFields.map((name, bit) => [name, 1 << bit]))
+const singleLengths = new Set(singleFields.map((name) => name.length))
+/** From so many fields on node may have dropped the rest, and with it what the guard has to see. */
+const mostFields = 2000
+
+/** What came, as the guard and the handlers have to see it: node joins repeated fields, or keeps only the first. */
 export function visitorOf(req: IncomingMessage, target: Target): Visitor {
   const { rawHeaders, headers } = req
+  if (rawHeaders.length >= mostFields * 2)
+    throw new FanfareError('headers-too-large', `a request has less than ${mostFields} header fields`)
   let hosts = 0
   let origins = 0
+  let seen = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++
     else if (name.length === 6 && name.toLowerCase() === 'origin') origins++
+    else if (singleLengths.has(name.length)) {
+      const bit = single.get(name.toLowerCase()) ?? 0
+      if ((seen & bit) !== 0) throw new FanfareError('request-malformed', `${name.toLowerCase()} came twice`)
+      seen |= bit
+    }
   }
+  const coding = headers['transfer-encoding']
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    throw new FanfareError('request-malformed', 'the only transfer coding is chunked')
   return { host: headers.host, hosts, origin: headers.origin, origins, authority: target.authority, hostless: req.httpVersion === '1.0' }
 }

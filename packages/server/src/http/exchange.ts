@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { FanfareError } from '@fanfare/wire'
+import { expectsContinue } from './body.ts'
 import type { Site } from './site.ts'
 import type { Target } from './target.ts'
 
@@ -54,8 +55,8 @@ const smallBodyBytes = 64 * 1024
 /** Is there more of the body to come? `withheld`: the client waits for `100 Continue` and will not send it. */
 function unreadBody(req: IncomingMessage): 'none' | 'coming' | 'withheld' {
   if (req.complete) return 'none'
-  const { 'content-length': declared, 'transfer-encoding': coding, expect } = req.headers
-  if (expect !== undefined) return 'withheld'
+  const { 'content-length': declared, 'transfer-encoding': coding } = req.headers
+  if (expectsContinue(req)) return 'withheld'
   if (coding === undefined && (declared === undefined || Number(declared) === 0)) return 'none'
   return coding === undefined && Number(declared) <= smallBodyBytes ? 'none' : 'coming'
 }

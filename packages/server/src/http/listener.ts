@@ -29,6 +29,8 @@ export function createHttpServer(site: Site): Server {
     // The guard says it, with a problem document.
     requireHostHeader: false,
   })
+  // Bounded by their bytes; else node drops what is over a number, and the guard never sees it.
+  server.maxHeadersCount = 0
   const stop = listenOn(server, site)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBytes(error, socket))
   server.once('close', stop)
@@ -41,10 +43,13 @@ export function listenOn(server: Server, site: Site): () => void {
   const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => upgrade(site, req, socket, head)
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
+  // Expectations that nobody knows may be ignored (RFC 9110, section 10.1.1).
+  server.on('checkExpectation', onRequest)
   server.on('upgrade', onUpgrade)
   return () => {
     server.off('request', onRequest)
     server.off('checkContinue', onRequest)
+    server.off('checkExpectation', onRequest)
     server.off('upgrade', onUpgrade)
   }
 }

@@ -95,7 +95,7 @@ describe('the description', () => {
     expect(served.openapi).toMatch(/^3\.1\./)
     for (const [, path = ''] of text.matchAll(/"\$ref": "#\/([^"]+)"/g)) {
       const found = path.split('/').reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], served)
-      expect(found, path).toBeTypeOf('object')
+      expect([path, typeof found]).toEqual([path, 'object'])
     }
   })
 
@@ -119,5 +119,61 @@ describe('the description', () => {
     const everywhere = new Set([404, 405, 431, 500])
     const missing = Object.entries(errors).filter(([, { status }]) => !everywhere.has(status) && !text.includes(`"${status}": {`))
     expect(missing).toEqual([])
+  })
+})
+
+describe('a head of a request', () => {
+  const publishing = { method: 'POST', path: '/channels/heads', body: 'x' }
+
+  it('with fields beyond what node counts is seen whole by the guard', async () => {
+    const many = Array.from({ length: 2100 }, (): [string, string] => ['X', 'a'])
+    for (const hidden of [
+      ['Origin', 'http://evil.example'],
+      ['Host', 'evil.example'],
+    ] as [string, string][]) {
+      const answer = await send(port, { ...publishing, headers: [['Host', 'localhost'], ...many, hidden] })
+      expect([400, 403, 431]).toContain(answer.status)
+    }
+  })
+
+  it.each([
+    ['Fanfare-Event', 'a', 'b'],
+    ['Fanfare-Id', 'a', 'b'],
+    ['Idempotency-Key', 'a', 'b'],
+    ['Content-Type', 'text/plain', 'application/json'],
+  ])('with %s twice gets 400', async (name, first, second) => {
+    const answer = await send(port, {
+      ...publishing,
+      headers: [
+        [name, first],
+        [name.toUpperCase(), second],
+      ],
+    })
+    expect(JSON.parse(answer.body.toString())).toMatchObject({ status: 400, code: 'request-malformed' })
+  })
+
+  it('with a transfer coding besides chunked gets 400, for it would be stored as it is', async () => {
+    const answer = await send(port, { ...publishing, body: '1\r\nx\r\n0\r\n\r\n', headers: [['Transfer-Encoding', 'gzip, chunked']] })
+    expect(answer.status).toBe(400)
+  })
+
+  it('with an expectation that nobody knows is answered all the same, behind the guard', async () => {
+    expect((await send(port, { ...publishing, headers: [['Expect', 'foo']] })).status).toBe(201)
+    expect(
+      (
+        await send(port, {
+          ...publishing,
+          headers: [
+            ['Expect', 'foo'],
+            ['Origin', 'http://evil.example'],
+          ],
+        })
+      ).status,
+    ).toBe(403)
+  })
+
+  it('for * is answered to OPTIONS alone', async () => {
+    expect((await send(port, { path: '*' })).status).toBe(400)
+    expect((await send(port, { method: 'OPTIONS', path: '*' })).status).toBe(204)
   })
 })
