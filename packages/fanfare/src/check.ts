@@ -1,6 +1,6 @@
 import { exitCodes, misused, tell } from './exit.ts'
 import type { Io } from './io.ts'
-import { startMistakes } from './server-options.ts'
+import { listenText, startMistakes } from './server-options.ts'
 import type { Settings } from './settings.ts'
 
 /** Says all that is wrong with a configuration, or what it comes to. */
@@ -18,6 +18,6 @@ export function runCheck(settings: Settings, rest: readonly string[], io: Io): n
   tell(mistakes, io)
   if (mistakes.length > 0) return exitCodes.failed
   const rules = settings.rules.length === 1 ? '1 rule' : `${settings.rules.length} rules`
-  io.stdout.write(`${settings.file} is in order: ${rules} for channels, listening on ${settings.where('listen')}\n`)
+  io.stdout.write(`${settings.file} is in order: ${rules} for channels, listens on ${listenText(settings.value('listen'))}\n`)
   return exitCodes.well
 }

@@ -216,7 +216,7 @@ tls: { cert: a, key: b }
     write('listen: 127.0.0.1:8000\nchannels: [{ match: news }]\n', 'good.yaml')
     const io = new TestIo({ directory: directory.path })
     expect(await io.run('check', '--config', 'good.yaml')).toBe(0)
-    expect(io.stdout.text).toContain('good.yaml is in order: 1 rule for channels')
+    expect(io.stdout.text).toBe('good.yaml is in order: 1 rule for channels, listens on 127.0.0.1:8000\n')
     const none = new TestIo({ directory: directory.path })
     expect(await none.run('check')).toBe(1)
     expect(none.stderr.text).toContain('there is no such file here')
