@@ -157,7 +157,9 @@ export class SegmentWriter {
     if (Math.max(facts.lastSeq, facts.deletedAt) < this.#bounds.since(facts.id) || this.#bounds.since(facts.id) === 0) return
     facts.length = this.#place - facts.place
     if (facts.count > 0) this.#runs++
-    writeRow(this.#rows.block, this.#rows.next(), facts)
+    // The room first: it may be in a new block.
+    const at = this.#rows.next()
+    writeRow(this.#rows.block, at, facts)
     if (facts.trimmedOffset > 0)
       this.#floors.push(
         facts.id,

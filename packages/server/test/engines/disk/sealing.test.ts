@@ -68,4 +68,26 @@ describe('a sealed store', () => {
       expect((await live(seed, 1200)).sealed).toBe(true)
     })
   }
+
+  it('has room for thousands of channels in a segment, and long runs in it are found from their middle', async () => {
+    const files = new SimulatedDisk()
+    const options = { journalBytes: 1 << 20, journalMostBytes: 1 << 20, onTrouble: (error: Error) => expect.fail(error.message) }
+    const engine = await openSimulated(files, testRuntime(1), [ruleOf('**', {})], options)
+    for (let n = 0; n < 40; n++) {
+      await engine.append({ items: Array.from({ length: 100 }, (_, k) => publicationOf(`many/${n * 100 + k}`, `${n}`)) })
+      await engine.append({ items: Array.from({ length: 100 }, (_, k) => publicationOf('one', `${n * 100 + k}`.padEnd(150, '.'))) })
+    }
+    const { seq } = await engine.head()
+    expect(files.list().some(({ name }) => name.startsWith('segment-'))).toBe(true)
+    await engine.close()
+    const again = await openSimulated(files, testRuntime(2), [ruleOf('**', {})], options)
+    expect((await readChannel(again, 'one', 0, seq)).map(({ data }) => Number.parseInt(data, 10))).toEqual(
+      Array.from({ length: 4000 }, (_, n) => n),
+    )
+    const middle = await again.newest('one', 1234, seq)
+    expect((await readChannel(again, 'one', middle, seq)).length).toBe(1234)
+    for (const n of [0, 1999, 3999])
+      expect((await readChannel(again, `many/${n}`, 0, seq)).map(({ data }) => data)).toEqual([`${Math.floor(n / 100)}`])
+    await again.close()
+  })
 })
