@@ -52,9 +52,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Fanfare
   const settings = settingsOf(options)
   const engine = await openEngine(settings, systemRuntime)
   const commits = new CommitTimes()
-  const timed = timedEngine(engine, commits, () => systemRuntime.monotonic())
-  const { limits, rules } = settings
-  const node = await createNode({ engine: timed, runtime: systemRuntime, rules, limits })
+  const node = await openNode(settings, engine, commits)
+  const { limits, log } = settings
   const wheel = new Wheel(systemRuntime)
   const ground: Ground = {
     node,
@@ -64,9 +63,25 @@ export async function createServer(options: ServerOptions = {}): Promise<Fanfare
     held: new HeldSet(),
     forms: plainForms,
     compression: settings.compression,
+    report: (error) => log.error({ error: error instanceof Error ? error.stack : String(error) }, 'a connection failed'),
   }
   const metrics = createMetrics({ node, engine, held: ground.held, flow: ground.flow, commits })
   return new RunningServer(makeSite(settings, ground, metrics), engine)
+}
+
+/** The engine is closed again where the node can't be opened over it. */
+async function openNode({ limits, rules }: Settings, engine: Engine, commits: CommitTimes): Promise<FanfareNode> {
+  try {
+    return await createNode({
+      engine: timedEngine(engine, commits, () => systemRuntime.monotonic()),
+      runtime: systemRuntime,
+      rules,
+      limits,
+    })
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
 }
 
 function makeSite(settings: Settings, ground: Ground, metrics: Site['metrics']): Site {
@@ -135,6 +150,8 @@ class RunningServer implements FanfareServer {
       })
     })
     this.#url = urlOf(server.address())
+    const { name, durable, forks } = this.node.traits
+    this.#site.settings.log.info({ url: this.#url, engine: name, durable, forks }, 'the server listens')
     return this.#url
   }
 

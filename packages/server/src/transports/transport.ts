@@ -36,6 +36,8 @@ export interface Ground {
   readonly forms: PlainForms
   /** Compress WebSocket messages for clients that offer it. */
   readonly compression: boolean
+  /** An error of our own, which ends one connection and nothing else. */
+  report(error: unknown): void
 }
 
 /** What a receiver asked for, checked. */

@@ -193,7 +193,13 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
   #message(data: RawData, binary: boolean): void {
     this.#heard = true
     // `ws` gives Buffers unless it is told otherwise.
-    if (Buffer.isBuffer(data)) this.#conversation?.message(data, binary)
+    if (!Buffer.isBuffer(data)) return
+    try {
+      this.#conversation?.message(data, binary)
+    } catch (error) {
+      this.#ground.report(error)
+      this.close(1011, 'internal')
+    }
   }
 
   /** The client, or what it broke, ends the connection. */
