@@ -1,9 +1,12 @@
+import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createServer } from '@fanfare/server'
 import type { FanfareServer, ServerOptions } from '@fanfare/server'
 import { parseCursor } from '@fanfare/wire'
 import { afterEach, describe, expect, it } from 'vitest'
+import { WebSocketServer } from 'ws'
 import { cuttingProxy } from './support/cutting-proxy.ts'
 import { fakeServer, problem } from './support/fake-server.ts'
 import { TestIo, temporaryDirectory } from './support/io.ts'
@@ -145,6 +148,58 @@ describe.each(transports)('subscribe over %s', (transport) => {
     await io.stdout.until((text) => text === 'here\n')
     expect(await call.end()).toBe(0)
     expect(io.stderr.lines.at(-1)).toBe('fanfare: connected again')
+  })
+})
+
+describe('subscribe over websocket, as the contract says', () => {
+  /** A server that says its lines to each connection in turn, and then closes it. */
+  async function saying(turns: readonly { frames: readonly string[]; close: number }[]): Promise<{ url: string; asked: string[] }> {
+    const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+    closers.push(() => new Promise((resolve) => server.close(resolve)))
+    await once(server, 'listening')
+    const asked: string[] = []
+    server.on('connection', (socket, request) => {
+      const turn = turns[Math.min(asked.push(request.url ?? ''), turns.length) - 1]
+      for (const frame of turn?.frames ?? []) socket.send(frame)
+      socket.close(turn?.close ?? 1000)
+    })
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
+  }
+
+  const publication = (cursor: string, data: number): string =>
+    `{"channel":"a","offset":${data},"cursor":"${cursor}","time":1,"data":${data}}`
+
+  it('passes over what it does not know, tells gaps, and goes on from the last cursor it was given', async () => {
+    const { url, asked } = await saying([
+      {
+        frames: [
+          '{"gap":{"channel":"a","reason":"trimmed","missed":12,"at":"g"}}',
+          '{"cursor":"one"}',
+          '{"later":true}',
+          publication('two', 13),
+          '{"skip":{"channel":"a","to":20,"cursor":"three","reason":"filtered"}}',
+        ],
+        close: 4503,
+      },
+      { frames: [publication('four', 21)], close: 4403 },
+    ])
+    const io = new TestIo()
+    expect(await io.run('subscribe', 'a', '--last', '3', '--transport', 'websocket', '--url', url)).toBe(1)
+    expect(asked).toEqual(['/channels/a?last=3&envelope=1', '/channels/a?since=three&envelope=1'])
+    expect(io.stdout.lines).toEqual(['13', '21'])
+    expect(io.stderr.lines).toEqual([
+      'fanfare: gap in a: trimmed, 12 publications are missing',
+      'fanfare: the server closed the WebSocket with 4503; connecting again',
+      'fanfare: connected again',
+      'fanfare: the server closed the WebSocket with 4403',
+    ])
+  })
+
+  it('does not take frames for Fanfare that are no objects', async () => {
+    const { url } = await saying([{ frames: ['hello'], close: 1000 }])
+    const io = new TestIo()
+    expect(await io.run('subscribe', 'a', '--transport', 'websocket', '--url', url)).toBe(1)
+    expect(io.stderr.text).toContain("a frame that Fanfare doesn't send")
   })
 })
 

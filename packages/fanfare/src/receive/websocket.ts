@@ -1,4 +1,4 @@
-import { errors, limits } from '@fanfare/wire'
+import { errors, isProblem, limits, scanObject } from '@fanfare/wire'
 import { WebSocket } from 'ws'
 import { addressOf, bodyOf, refusalOf } from '../http-client.ts'
 import { cutBy, endedBy, receivePath, receivedOf } from './parts.ts'
@@ -68,8 +68,10 @@ class FrameReader {
     this.#add({ kind: 'opened' })
   }
 
+  /** A later server may send what this receiver does not know; but always as an object. */
   push(frame: Buffer): void {
-    this.#add(receivedOf(frame))
+    const received = receivedOf(frame)
+    if (received !== undefined || isProblem(scanObject(frame))) this.#add(received)
   }
 
   /** When everything that came has been taken: what was wrong with it, if anything. */
