@@ -31,6 +31,9 @@ import type { Recovered } from './recovery.ts'
 import { loadSegment, readKeyed, type Row, type SegmentTable } from './segment.ts'
 import { UnsealedIndex } from './unsealed-index.ts'
 
+/** A line of the names file, about. */
+const nameLineBytes = 56
+
 /** Sets a number that only grows; a zero is not written, so that its memory is not taken. */
 function raise(column: Column, id: number, value: number): void {
   if (value > column.get(id)) column.set(id, value)
@@ -54,6 +57,7 @@ export class Loader {
     this.#manifest = manifest
     this.forgottenThrough = manifest.forgottenThrough
     this.table = new ChannelTable(rules, hashSeed)
+    this.table.names.reserve(manifest.names.length / nameLineBytes)
     readNames(files, manifest, (id, { name, since, forgotten }) => {
       if (name === undefined) this.table.forget(id, false)
       else this.table.put(id, name, since, forgotten)

@@ -25,6 +25,12 @@ export class NameTable {
     for (let n = 0; n < subTables; n++) this.#tables.push(new Uint32Array(16))
   }
 
+  /** Makes room for so many names at once, before the first one. */
+  reserve(count: number): void {
+    const slots = 2 ** Math.ceil(Math.log2(Math.max(16, (count / subTables) * 1.5)))
+    for (let n = 0; n < subTables; n++) this.#tables[n] = new Uint32Array(slots)
+  }
+
   /** The number of a name, -1 where it has none. */
   find(name: string): number {
     const length = scratch.write(name)
@@ -89,7 +95,7 @@ export class NameTable {
     const chunk = this.#chunks[this.#chunks.length - 1]!
     const at = this.#chunkAt
     chunk[at] = length
-    scratch.copy(chunk, at + 1, 0, length)
+    for (let n = 0; n < length; n++) chunk[at + 1 + n] = scratch[n]!
     this.#chunkAt += 1 + length
     return (this.#chunks.length - 1) * chunkBytes + at
   }
