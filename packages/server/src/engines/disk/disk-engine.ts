@@ -18,13 +18,11 @@ import { type CommitLane, localCommitLane, workerCommitLane } from './commit-lan
 import { Committer, type Frame } from './committer.ts'
 import { Feed } from './feed.ts'
 import { type Files, nodeFiles } from './files.ts'
-import { kinds, padded, recordChannel, recordKind, recordLength, recordSeq, recordTime } from './format.ts'
 import { type KeeperLane, localKeeperLane, workerKeeperLane } from './keeper-lane.ts'
 import { identifier, type OpenedStore, openStore } from './opening.ts'
 import { lockDirectory, type OwnerLock } from './owner-lock.ts'
 import { localReaderLane, type ReaderLane, workerReaderLane } from './reader-lane.ts'
 import { Reading } from './reading.ts'
-import { readPublication } from './record-reader.ts'
 import { segmentMostBytes } from './choosing.ts'
 import { TrustedClock } from './trusted-clock.ts'
 import { Upkeep } from './upkeep.ts'
@@ -290,16 +288,16 @@ class DiskEngine implements Engine {
   async #readCommit(after: number, through: number): Promise<Commit> {
     const { mark } = this.#markAt(after + 1)
     const next = this.#starts.find(({ first }) => first > after + 1)
-    const block = await this.#reading.entries(after, Math.min(through, (next?.first ?? Infinity) - 1))
+    const read = await this.#reading.entries(after, Math.min(through, (next?.first ?? Infinity) - 1))
     const publications: Publication[] = []
     const deletions: Deletion[] = []
-    let last = after
-    for (let at = 0; at < block.bytes.length; at += padded(recordLength(block, at))) {
-      const channel = this.#store.table.names.name(recordChannel(block, at)) ?? ''
-      last = recordSeq(block, at)
-      if (recordKind(block, at) === kinds.deletion) deletions.push({ channel, seq: last, time: recordTime(block, at) })
-      else publications.push(readPublication(block, at, channel))
+    for (const { id, seq, time, publication } of read.entries) {
+      const channel = this.#store.table.names.name(id)
+      // Forgotten meanwhile.
+      if (channel === undefined) continue
+      if (publication === undefined) deletions.push({ channel, seq, time })
+      else publications.push({ ...publication, channel })
     }
-    return { from: after, through: last, mark, publications, deletions }
+    return { from: after, through: read.through, mark, publications, deletions }
   }
 }

@@ -12,7 +12,7 @@ const windowBytes = 1024 * 1024
 const windowRows = 4096
 
 /** Reads a file forward through a window. */
-class Forward {
+export class Forward {
   readonly #file: OpenFile
   readonly #end: number
   #block = newBlock(windowBytes)

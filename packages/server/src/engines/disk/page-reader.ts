@@ -1,5 +1,7 @@
 import { blockOf, type Block, newBlock } from './crc.ts'
+import type { Entries } from './entries.ts'
 import type { Files, OpenFile } from './files.ts'
+import { type ScanJob, scanSegment } from './scanning.ts'
 import {
   kinds,
   padded,
@@ -102,6 +104,10 @@ export class PageReader {
       if (page.full) break
     }
     return page.answer(undefined)
+  }
+
+  scan(job: ScanJob): Entries {
+    return scanSegment(this.#files, job)
   }
 
   release(name: string): void {

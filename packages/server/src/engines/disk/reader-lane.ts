@@ -1,14 +1,22 @@
+import type { Entries } from './entries.ts'
 import type { Files } from './files.ts'
 import { type Lane, localLane, workerLane } from './lane.ts'
 import { type PageAnswer, type PageJob, PageReader } from './page-reader.ts'
+import type { ScanJob } from './scanning.ts'
 
-export type ReaderQuestion = { readonly kind: 'page'; readonly job: PageJob } | { readonly kind: 'release'; readonly file: string }
-export type ReaderLane = Lane<ReaderQuestion, PageAnswer | undefined>
+export type ReaderQuestion =
+  | { readonly kind: 'page'; readonly job: PageJob }
+  | { readonly kind: 'scan'; readonly job: ScanJob }
+  | { readonly kind: 'release'; readonly file: string }
+export type ReaderAnswer = PageAnswer | Entries | undefined
+export type ReaderLane = Lane<ReaderQuestion, ReaderAnswer>
 
-export function handleRead(reader: PageReader, question: ReaderQuestion): PageAnswer | undefined {
+export function handleRead(reader: PageReader, question: ReaderQuestion): ReaderAnswer {
   switch (question.kind) {
     case 'page':
       return reader.read(question.job)
+    case 'scan':
+      return reader.scan(question.job)
     case 'release':
       return void reader.release(question.file)
     default:

@@ -1,12 +1,13 @@
 import { FanfareError, type Publication } from '@fanfare/wire'
 import type { Facts, Page } from '../engine.ts'
 import type { ChannelTable } from './channel-table.ts'
-import { type Block, blockOf } from './crc.ts'
+import { blockOf } from './crc.ts'
 import { padded, payloadLength, recordBytes, recordLength, recordSeq, recordTime } from './format.ts'
+import { type Entries, entriesIn } from './entries.ts'
 import { journalName } from './manifest.ts'
 import type { PageAnswer, PageJob, Piece } from './page-reader.ts'
 import { readPublication } from './record-reader.ts'
-import type { ReaderLane } from './reader-lane.ts'
+import type { ReaderAnswer, ReaderLane, ReaderQuestion } from './reader-lane.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { UnsealedIndex } from './unsealed-index.ts'
 
@@ -119,23 +120,24 @@ export class Reading {
     }
   }
 
-  /** Entries of all channels with a seq in (after, through], as they stand in the journals: one reading's worth. */
-  async entries(after: number, through: number): Promise<Block> {
-    const { index } = this.#options
+  /** What is kept of the seqs after `after`, of all channels: one reading's worth. */
+  async entries(after: number, through: number): Promise<Entries> {
+    const { index, segments } = this.#options
+    if (after < index.sealed) {
+      const segment = segments.all.find(({ row }) => row.lastSeq > after)
+      // Nothing is left of what stood there.
+      if (segment === undefined || segment.row.firstSeq > after + 1)
+        return { through: Math.min(through, (segment?.row.firstSeq ?? index.sealed + 1) - 1), entries: [] }
+      return (await this.#ask({ kind: 'scan', job: { segment: segment.row, lower: after, through } })) as Entries
+    }
     const journal = index.journalOf(after + 1)
     const next = index.journals.find(({ before }) => before > journal.before)?.before ?? through
     const last = Math.min(through, next, after + 1024)
     const places = Uint32Array.from({ length: last - after }, (_, n) => index.place(after + 1 + n))
-    const answer = await this.#read({
-      channel: 0,
-      pieces: [{ kind: 'places', file: journalName(journal.number), places }],
-      lower: after,
-      through: last,
-      most: places.length,
-      mostBytes: pageBytes,
-      step: 0,
-    })
-    return blockOf(ownBuffer(answer.bytes))
+    const pieces: Piece[] = [{ kind: 'places', file: journalName(journal.number), places }]
+    const answer = await this.#read({ channel: 0, pieces, lower: after, through: last, most: places.length, mostBytes: pageBytes, step: 0 })
+    const { entries } = entriesIn(blockOf(ownBuffer(answer.bytes)), last)
+    return { through: entries.at(-1)?.seq ?? last, entries }
   }
 
   /** Resolves when all that is being read now was read. */
@@ -255,15 +257,19 @@ export class Reading {
   }
 
   async #read(job: PageJob): Promise<PageAnswer> {
-    const asked = this.#options.lane.ask({ kind: 'page', job })
+    const answer = (await this.#ask({ kind: 'page', job })) as PageAnswer
+    if (answer.damage === undefined) return answer
+    const { file, place } = answer.damage
+    throw new FanfareError('internal', `the store is damaged: the record in ${file} at byte ${place} can not be read`, {
+      extra: { file, place },
+    })
+  }
+
+  async #ask(question: ReaderQuestion): Promise<ReaderAnswer> {
+    const asked = this.#options.lane.ask(question)
     this.#running.add(asked)
     try {
-      const answer = (await asked)!
-      if (answer.damage === undefined) return answer
-      const { file, place } = answer.damage
-      throw new FanfareError('internal', `the store is damaged: the record in ${file} at byte ${place} can not be read`, {
-        extra: { file, place },
-      })
+      return await asked
     } finally {
       this.#running.delete(asked)
     }

@@ -90,4 +90,33 @@ describe('a sealed store', () => {
       expect((await readChannel(again, `many/${n}`, 0, seq)).map(({ data }) => data)).toEqual([`${Math.floor(n / 100)}`])
     await again.close()
   })
+
+  it('tells a follower from its begin all that is kept, in order, from segments and journals', async () => {
+    const files = new SimulatedDisk()
+    const engine = await openSimulated(files, testRuntime(1), [ruleOf('**', {})])
+    for (let n = 1; n <= 300; n++)
+      await engine.append({ items: [n === 150 ? { kind: 'delete', channel: 'c1' } : publicationOf(`c${n % 7}`, `${n}`.padEnd(200, '.'))] })
+    expect(files.list().some(({ name }) => name.startsWith('segment-'))).toBe(true)
+    const told: number[] = []
+    const deletions: number[] = []
+    const places: number[] = [0]
+    await new Promise<void>((resolve) => {
+      engine.follow(0, (commit) => {
+        expect(commit.from).toBe(places.at(-1))
+        places.push(commit.through)
+        for (const { seq, data } of commit.publications) {
+          expect(Number.parseInt(new TextDecoder().decode(data), 10)).toBe(seq)
+          told.push(seq)
+        }
+        for (const { seq } of commit.deletions) deletions.push(seq)
+        if (commit.through === 300) resolve()
+      })
+    })
+    expect(told.filter((seq) => seq % 7 !== 1)).toEqual(
+      Array.from({ length: 300 }, (_, n) => n + 1).filter((seq) => seq % 7 !== 1 && seq !== 150),
+    )
+    expect(told.filter((seq) => seq > 150).length).toBe(150)
+    expect(deletions).toEqual([150])
+    await engine.close()
+  })
 })
