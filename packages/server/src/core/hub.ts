@@ -134,11 +134,22 @@ export class Hub implements Ground, PageOwner {
     this.#open = this.#newOpenPage()
   }
 
+  /** The feed went on to the place without telling what lies before it: that is the engine's to say. */
+  jump(place: number): void {
+    this.#dropPages()
+    this.head = place
+    this.lastSeq = 0
+    this.lastOffset = null
+    this.countsFrom = place
+    this.#open = this.#newOpenPage()
+    this.#wakeFollowers()
+  }
+
   /** The commit is taken: count what it brought and wake who stands at the head. */
   committed(): void {
     this.touched = false
     this.#state.cache.put(this.#open, this)
-    for (let i = this.#followers.length - 1; i >= 0; i--) this.#followers[i]?.wake()
+    this.#wakeFollowers()
   }
 
   /**
@@ -210,6 +221,10 @@ export class Hub implements Ground, PageOwner {
       part.page = page
       part.answered()
     }
+  }
+
+  #wakeFollowers(): void {
+    for (let i = this.#followers.length - 1; i >= 0; i--) this.#followers[i]?.wake()
   }
 
   /** Facts only grow. They may be newer than the feed. */

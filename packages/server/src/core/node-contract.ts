@@ -40,6 +40,8 @@ export interface FanfareNode {
 export interface PublishOptions {
   /** Idempotency key; counts for one credential and one channel (or, for a batch, for one credential). */
   readonly key?: string | undefined
+  /** Of a batch with a key: tells apart what else the request held, such as items that were refused before. */
+  readonly print?: string | undefined
   /** Whose keys these are; '' while there are no rights. */
   readonly credential?: string | undefined
 }

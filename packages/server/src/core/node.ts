@@ -33,7 +33,9 @@ const defaultSizes: NodeSizes = { pagePublications: 128, pageBytes: 256 * 1024, 
 /** One node over one engine: takes its feed, serves receivers, appends for publishers. The engine stays the caller's. */
 export async function createNode(options: NodeOptions): Promise<FanfareNode> {
   const { engine, runtime, limits } = options
-  const { state, feed, receivers } = assemble(options, await engine.head())
+  const head = await engine.head()
+  const { state, feed, receivers } = assemble(options, head)
+  await feed.start(head)
   const { tokens, rules, counters, lanes } = state
   const tokenOf = (seq: number, mark: string): string => (mark === tokens.newestMark ? tokens.token(seq) : tokenMaker(mark)(seq))
   const publisher = new Publisher({ engine, runtime, rules, limits, token: tokenOf })
@@ -69,7 +71,7 @@ export async function createNode(options: NodeOptions): Promise<FanfareNode> {
   }
 }
 
-/** The parts of a node, joined: from here on the feed runs. */
+/** The parts of a node, joined. */
 function assemble(options: NodeOptions, head: Head): { state: NodeState; feed: Feed; receivers: Set<CoreReceiver> } {
   const { engine, runtime, limits } = options
   const tokens = new Tokens(head.starts)
@@ -83,10 +85,17 @@ function assemble(options: NodeOptions, head: Head): { state: NodeState; feed: F
   const reads = new Reads(options.readsAtOnce ?? defaultReadsAtOnce, (most) => lanes.behindLength < most)
   const hubs = new Map<string, Hub>()
   const receivers = new Set<CoreReceiver>()
-  const feed = new Feed(engine, runtime, head.seq, (commit) => {
-    if (commit.mark !== tokens.newestMark) tokens.add({ mark: commit.mark, first: commit.from + 1 })
-    takeCommit(hubs, commit, counters)
-    lanes.run()
+  const feed = new Feed(engine, runtime, {
+    commit(commit) {
+      if (commit.mark !== tokens.newestMark) tokens.add({ mark: commit.mark, first: commit.from + 1 })
+      takeCommit(hubs, commit, counters)
+      lanes.run()
+    },
+    jumped({ starts }) {
+      tokens.replace(starts)
+      for (const hub of hubs.values()) hub.jump(feed.place)
+      lanes.run()
+    },
   })
   const state: NodeState = {
     engine,

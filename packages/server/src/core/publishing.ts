@@ -30,7 +30,7 @@ export class Publisher {
 
   async publishAtomic(items: readonly PublishItem[], options: PublishOptions = {}): Promise<readonly Published[]> {
     this.#assertCount(items.length)
-    const checked = items.map((item, index) => withIndex(index, () => this.#item(item, options.credential)))
+    const checked = items.map((item, index) => withIndex(index, () => this.#itemOfEach(item, options)))
     return await this.#append(checked, this.#batchOnce(items, options))
   }
 
@@ -96,8 +96,8 @@ export class Publisher {
     }
   }
 
-  #batchOnce(items: readonly PublishItem[], { key, credential = '' }: PublishOptions): Once | undefined {
-    return key === undefined ? undefined : this.#once(['batch', credential, '', key], () => printOf(items))
+  #batchOnce(items: readonly PublishItem[], { key, credential = '', print = '' }: PublishOptions): Once | undefined {
+    return key === undefined ? undefined : this.#once(['batch', credential, '', key], () => printOf(items) + print)
   }
 
   #once(parts: readonly [string, string, string, string], print: () => string): Once {

@@ -309,7 +309,7 @@ export class CoreReceiver implements Receiver, FeedWaiter, Member {
 
   #takeGap(part: ChannelPart, decision: GapDecision): Gap {
     const chosen = this.#request.onGap === 'latest' ? toNewest(decision, part.hub, this.#state.place) : decision
-    const countsAnew = part.place < part.hub.countsFrom && part.hub.countsFrom <= chosen.at
+    const countsAnew = part.place < part.hub.countsFrom
     const missed = countsAnew ? null : missedBetween(part.lastOffset, chosen)
     part.goOnFrom(chosen)
     this.#toldAt = Math.max(this.#toldAt, chosen.at)

@@ -5,13 +5,19 @@ const remembered = 1024
 
 /** Place -> token, by the table of starts. The newest tokens are remembered, so that a publisher's answer and the encoded entry share one string. */
 export class Tokens {
-  readonly #starts: { readonly mark: string; readonly first: number; readonly make: (seq: number) => string }[] = []
+  #starts: { readonly mark: string; readonly first: number; readonly make: (seq: number) => string }[] = []
   readonly #places = new Float64Array(remembered).fill(-1)
   readonly #tokens: string[] = Array.from({ length: remembered }, () => '')
 
   constructor(starts: readonly Start[]) {
+    this.replace(starts)
+  }
+
+  /** The whole table, anew. */
+  replace(starts: readonly Start[]): void {
+    if (starts.length === 0) throw new RangeError('a store has at least one start')
+    this.#starts = []
     for (const start of starts) this.add(start)
-    if (this.#starts.length === 0) throw new RangeError('a store has at least one start')
   }
 
   /** A start that a commit made known, beyond those of the beginning. */

@@ -2,9 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { newBench } from './core-bench.ts'
 import { SmallEngine } from './small-engine.ts'
 
-/** Loses every notification while `losing`. */
+/** Loses every notification while `losing`, and does not say where its head is while `silent`. */
 class LosingEngine extends SmallEngine {
   losing = false
+  silent = false
+
+  override head(): ReturnType<SmallEngine['head']> {
+    return this.silent ? Promise.reject(new Error('no answer')) : super.head()
+  }
 
   override follow(...[from, onCommit]: Parameters<SmallEngine['follow']>): () => void {
     return super.follow(from, (commit) => {
@@ -42,11 +47,12 @@ describe('the feed', () => {
     const engine = new LosingEngine()
     const { publish, runtime, node } = await newBench({ engine })
     engine.losing = true
+    engine.silent = true
     await publish('a', '1')
     expect(node.ready).toBe(true)
     await runtime.pass(15_000)
     expect(node.ready).toBe(false)
-    engine.losing = false
+    engine.silent = false
     await runtime.pass(3000)
     expect(node.ready).toBe(true)
     expect(node.place).toBe(1)

@@ -257,11 +257,25 @@ export const mutants: readonly Mutant[] = [
   },
   {
     trap: 'a lost notification is never looked for',
-    changes: [{ file: feed, from: 'if (this.place < this.#headBefore) this.#follow()\n', to: '' }],
+    changes: [{ file: feed, from: 'if (this.place < this.#headBefore) void this.#catchUp()\n', to: '' }],
   },
   {
     trap: 'a notification that was lost in between is not missed',
-    changes: [{ file: feed, from: 'if (commit.from > this.place) return this.#follow()\n', to: '' }],
+    changes: [{ file: feed, from: 'if (commit.from > this.place) {', to: 'if (commit.from < 0) {' }],
+  },
+  {
+    trap: 'what is told late, with holes where it is no longer kept, is taken for all there was',
+    changes: [{ file: feed, from: 'jump?.head === undefined || jump.reached < jump.until', to: 'jump?.head === undefined' }],
+  },
+  {
+    trap: 'a jump of the feed leaves the pages in memory as if nothing lay between',
+    changes: [
+      {
+        file: hub,
+        from: '  jump(place: number): void {\n    this.#dropPages()\n    this.head = place\n',
+        to: '  jump(place: number): void {\n    this.head = place\n    if (place > 0) return\n',
+      },
+    ],
   },
   {
     trap: 'a notification that comes twice is taken twice (its neighbour, the filter for what is new in it, is off)',

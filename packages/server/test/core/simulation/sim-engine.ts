@@ -6,6 +6,8 @@ import type { SimStore } from './sim-store.ts'
 
 interface Follower {
   told: number
+  /** What was committed up to here is told late: only what is still kept, and of a channel's deletions the newest. */
+  readonly late: number
   readonly onCommit: (commit: Commit) => void
 }
 
@@ -67,8 +69,18 @@ export class SimEngine implements Engine {
       }
     }
     follower.told = commit.through
+    if (commit.from < follower.late) commit = this.#whatIsKept(commit)
     follower.onCommit(commit)
     if (this.faulty && this.#random.oneIn(30) && this.#follower === follower) follower.onCommit(commit)
+  }
+
+  #whatIsKept(commit: Commit): Commit {
+    const store = this.#store
+    return {
+      ...commit,
+      publications: commit.publications.filter(({ channel, seq }) => store.kept(channel, seq - 1, seq).length > 0),
+      deletions: commit.deletions.filter(({ channel, seq }) => store.channel(channel).deletedAt === seq),
+    }
   }
 
   /** The process is gone: nothing is answered or told any more. */
@@ -102,7 +114,7 @@ export class SimEngine implements Engine {
   follow(after: number, onCommit: (commit: Commit) => void): () => void {
     if (this.#dead) return () => undefined
     if (after > this.#store.seq) throw new RangeError('beyond the head')
-    const follower: Follower = { told: after, onCommit }
+    const follower: Follower = { told: after, late: this.#store.seq, onCommit }
     this.#follower = follower
     return () => {
       if (this.#follower === follower) this.#follower = undefined
