@@ -64,6 +64,7 @@ export interface Settings {
 const silent: Log = { info() {}, warn() {}, error() {} }
 
 export function settingsOf(options: ServerOptions): Settings {
+  const limits = limitsOf(options.limits ?? {})
   return {
     listen: listenOf(options.listen ?? '127.0.0.1:8000'),
     engine: options.engine ?? 'disk',
@@ -72,8 +73,8 @@ export function settingsOf(options: ServerOptions): Settings {
     transports: transportsOf(options.transports),
     origins: options.origins?.map(originOf),
     hosts: options.hosts?.map((host) => host.toLowerCase()),
-    rules: rulesOf(options.rules ?? []),
-    limits: limitsOf(options.limits ?? {}),
+    rules: rulesOf(options.rules ?? [], limits),
+    limits,
     insecure: options.insecure ?? false,
     compression: options.compression ?? false,
     log: options.log ?? silent,
@@ -111,18 +112,19 @@ function originOf(origin: string): string {
   return url.origin
 }
 
-function rulesOf(rules: readonly RuleOptions[]): readonly Rule[] {
+function rulesOf(rules: readonly RuleOptions[], limits: Limits): readonly Rule[] {
+  const last = { ...defaultRule, payloadBytes: limits.payloadBytes }
   const full = rules.map((rule): Rule => {
     const problem = patternProblem(rule.match)
     if (problem !== undefined) throw new TypeError(`rules: ${JSON.stringify(rule.match)}: ${problem}`)
     return {
       match: rule.match,
       keep: { ...defaultRule.keep, ...rule.keep },
-      payloadBytes: rule.payloadBytes ?? defaultRule.payloadBytes,
+      payloadBytes: rule.payloadBytes ?? last.payloadBytes,
       public: rule.public ?? defaultRule.public,
     }
   })
-  return full.at(-1)?.match === '**' ? full : [...full, defaultRule]
+  return full.at(-1)?.match === '**' ? full : [...full, last]
 }
 
 function limitsOf(given: Partial<Limits>): Limits {
