@@ -1,4 +1,5 @@
-import type { Limits, Rule } from '@fanfare/wire'
+import type { RuleOptions } from '@fanfare/server'
+import type { Limits } from '@fanfare/wire'
 import { LineCounter, isMap, isNode, parseDocument } from 'yaml'
 import type { Document } from 'yaml'
 import { fileSchema, knownKeys } from './config-schema.ts'
@@ -8,7 +9,7 @@ import type { OptionName } from './options.ts'
 
 export interface ConfigFile {
   readonly words: Words
-  readonly rules: readonly Rule[]
+  readonly rules: readonly RuleOptions[]
   readonly limits: Partial<Limits>
   /** All that is wrong, in the order of the lines. */
   readonly mistakes: readonly Mistake[]
@@ -93,7 +94,7 @@ function offsetOf(document: Document, path: readonly PropertyKey[], key = false)
 }
 
 /** The first rule whose pattern matches counts, so one behind `**`, or a pattern for the second time, never does. */
-function ruleOrder(document: Document, rules: readonly Rule[]): Found[] {
+function ruleOrder(document: Document, rules: readonly RuleOptions[]): Found[] {
   const found: Found[] = []
   const seen = new Set<string>()
   for (const [index, { match }] of rules.entries()) {

@@ -1,16 +1,6 @@
-import {
-  isProblem,
-  limits,
-  parseCount,
-  parseDurationMs,
-  parseOrNone,
-  parseSizeBytes,
-  patternProblem,
-  problemOf,
-  defaultKeep,
-  defaultRule,
-} from '@fanfare/wire'
-import type { Keep, LimitName, Limits, Problem, Rule } from '@fanfare/wire'
+import { isProblem, limits, parseCount, parseDurationMs, parseOrNone, parseSizeBytes, patternProblem, problemOf } from '@fanfare/wire'
+import type { Keep, LimitName, Limits, Problem } from '@fanfare/wire'
+import type { RuleOptions } from '@fanfare/server'
 import { z } from 'zod'
 import { optionNames, optionOf } from './options.ts'
 import type { OptionName } from './options.ts'
@@ -19,7 +9,8 @@ import type { OptionName } from './options.ts'
 
 export interface FileShape {
   readonly words: ReadonlyMap<OptionName, string>
-  readonly rules: readonly Rule[]
+  /** What a rule leaves out is the server's to fill in. */
+  readonly rules: readonly RuleOptions[]
   readonly limits: Partial<Limits>
 }
 
@@ -56,7 +47,7 @@ function pattern(word: string): string | Problem {
   return problem === undefined ? word : problemOf('parameter-invalid', `${JSON.stringify(word)}: ${problem}`)
 }
 
-function optionalKeep(): z.ZodType<Keep> {
+function optionalKeep(): z.ZodType<Partial<Keep>> {
   return z
     .strictObject({
       publications: scalar((word) => atLeastOne(parseOrNone(word, parseCount))).optional(),
@@ -64,13 +55,13 @@ function optionalKeep(): z.ZodType<Keep> {
       bytes: scalar((word) => atLeastOne(parseOrNone(word, sizeBytes))).optional(),
     })
     .transform(({ publications, age, bytes }) => ({
-      publications: publications === undefined ? defaultKeep.publications : publications,
-      ageMs: age === undefined ? defaultKeep.ageMs : age,
-      bytes: bytes === undefined ? defaultKeep.bytes : bytes,
+      ...(publications === undefined ? {} : { publications }),
+      ...(age === undefined ? {} : { ageMs: age }),
+      ...(bytes === undefined ? {} : { bytes }),
     }))
 }
 
-const rule: z.ZodType<Rule> = z
+const rule: z.ZodType<RuleOptions> = z
   .strictObject({
     match: scalar(pattern),
     keep: optionalKeep().optional(),
@@ -79,9 +70,9 @@ const rule: z.ZodType<Rule> = z
   })
   .transform(({ match, keep, payload, public: isPublic }) => ({
     match,
-    keep: keep ?? defaultKeep,
-    payloadBytes: payload ?? defaultRule.payloadBytes,
-    public: isPublic ?? defaultRule.public,
+    ...(keep === undefined ? {} : { keep }),
+    ...(payload === undefined ? {} : { payloadBytes: payload }),
+    ...(isPublic === undefined ? {} : { public: isPublic }),
   }))
 
 /** A limit by its unit: bytes and milliseconds may be written as a size or a duration, or as a plain number of them. */

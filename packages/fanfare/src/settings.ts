@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isProblem } from '@fanfare/wire'
-import type { Limits, Rule } from '@fanfare/wire'
+import type { RuleOptions } from '@fanfare/server'
+import type { Limits } from '@fanfare/wire'
 import { readEnvironment } from './flags.ts'
 import type { Given, Mistake, Said, Words } from './flags.ts'
 import type { Io } from './io.ts'
@@ -17,7 +18,7 @@ export interface Settings {
   value<Name extends OptionName>(name: Name): OptionValue<Name>
   /** Where it was said, for messages. */
   where(name: OptionName): string
-  readonly rules: readonly Rule[]
+  readonly rules: readonly RuleOptions[]
   readonly limits: Partial<Limits>
   /** The configuration's path as it was named, where there is one. */
   readonly file: string | undefined
@@ -75,7 +76,7 @@ function* wordMistakes(words: Words): Iterable<Mistake> {
 interface FileRead {
   readonly name: string | undefined
   readonly words: Words
-  readonly rules: readonly Rule[]
+  readonly rules: readonly RuleOptions[]
   readonly limits: Partial<Limits>
   readonly mistakes: readonly Mistake[]
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
 import { join } from 'node:path'
@@ -155,6 +155,18 @@ describe('serve', () => {
     clearInterval(again)
     expect(performance.now() - begun).toBeLessThan(5000)
     socket.destroy()
+  })
+
+  it('does what its configuration says of payloads', { timeout: 30_000 }, async () => {
+    writeFileSync(
+      join(directory.path, 'fanfare.yaml'),
+      'engine: memory\nlimits: { payloadBytes: 128KiB }\nchannels:\n  - { match: small, payload: 1KiB }\n  - { match: large }\n',
+    )
+    const server = await serve()
+    const status = async (channel: string, bytes: number): Promise<number> =>
+      (await fetch(`${server.url}/channels/${channel}`, { method: 'POST', body: 'x'.repeat(bytes) })).status
+    expect([await status('small', 1024), await status('small', 1025)]).toEqual([201, 413])
+    expect([await status('large', 131_072), await status('other', 131_072), await status('other', 131_073)]).toEqual([201, 201, 413])
   })
 
   it('takes its data directory from where it was started', { timeout: 30_000 }, async () => {

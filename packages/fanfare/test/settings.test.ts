@@ -1,8 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { limits } from '@fanfare/wire'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readFlags } from '../src/flags.ts'
+import { environmentName, optionNames, optionOf } from '../src/options.ts'
 import { readSettings } from '../src/settings.ts'
 import type { Settings } from '../src/settings.ts'
 import { TestIo, temporaryDirectory } from './support/io.ts'
@@ -70,18 +71,16 @@ channels:                       # the first rule whose pattern matches counts; *
       {
         match: '**',
         keep: { publications: 10_000, ageMs: 86_400_000, bytes: 16_777_216 },
-        payloadBytes: limits.payloadBytes,
-        public: false,
       },
     ])
   })
 
-  it('lifts a limit by none, and fills in what a keep leaves out', async () => {
+  it('lifts a limit by none, and leaves to the server what a rule leaves out', async () => {
     write(
       'channels: [{ match: a, keep: { publications: 2000000, bytes: none } }]\nlimits: { payloadBytes: 128KiB, drainMs: 5s, channels: 10 }\n',
     )
     const found = await settings()
-    expect(found.rules[0]?.keep).toEqual({ publications: 2_000_000, ageMs: 86_400_000, bytes: null })
+    expect(found.rules).toEqual([{ match: 'a', keep: { publications: 2_000_000, bytes: null } }])
     expect(found.limits).toEqual({ payloadBytes: 131_072, drainMs: 5000, channels: 10 })
   })
 
@@ -220,6 +219,19 @@ tls: { cert: a, key: b }
     const none = new TestIo({ directory: directory.path })
     expect(await none.run('check')).toBe(1)
     expect(none.stderr.text).toContain('there is no such file here')
+  })
+})
+
+describe('the reference', () => {
+  it('has every flag with its variable and its key, and no others', () => {
+    const page = readFileSync(fileURLToPath(new URL('../../../docs/reference/options.md', import.meta.url)), 'utf8')
+    const rows = [...page.matchAll(/^\| `--([a-z-]+)` \| `([A-Z_]+)` \| (?:`([a-z-]+)`)? ?\|/gm)].map(([, flag, variable, key]) => [
+      flag,
+      variable,
+      key,
+    ])
+    const known = optionNames.map((name) => [name, environmentName(name), optionOf(name).inFile === false ? undefined : name])
+    expect(rows.toSorted()).toEqual(known.toSorted())
   })
 })
 
