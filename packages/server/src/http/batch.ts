@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import {
   errorJson,
   FanfareError,
@@ -11,7 +12,7 @@ import {
   scanObject,
 } from '@fanfare/wire'
 import type { MessageItem, Problem } from '@fanfare/wire'
-import type { FanfareNode, Published } from '../core/node-contract.ts'
+import type { FanfareNode, Published, PublishOptions } from '../core/node-contract.ts'
 import { readBody } from './body.ts'
 import type { Exchange } from './exchange.ts'
 import { answerJson, knownError, work } from './exchange.ts'
@@ -37,21 +38,27 @@ export function publishBatch(exchange: Exchange): void {
     })
     if (body === undefined) return
     const items = orThrow(parseItems(body, layout, limits.batchItems))
-    answerAll(exchange, atomic ? await publishAll(site.node, items, key) : await publishEach(site.node, items, key))
+    const options = key === undefined ? {} : { key, print: printOfRefused(body, items) }
+    answerAll(exchange, atomic ? await publishAll(site.node, items, options) : await publishEach(site.node, items, options))
   })
 }
 
-async function publishAll(node: FanfareNode, items: readonly Item[], key: string | undefined): Promise<readonly Published[]> {
+/** What is refused here is part of the body too that a key stands for. */
+function printOfRefused(body: Uint8Array, items: readonly Item[]): string {
+  return items.some(isProblem) ? createHash('sha256').update(body).digest('base64url') : ''
+}
+
+async function publishAll(node: FanfareNode, items: readonly Item[], options: PublishOptions): Promise<readonly Published[]> {
   const index = items.findIndex(isProblem)
   const bad = items[index]
   if (bad !== undefined && isProblem(bad)) throw new FanfareError(bad.code, bad.problem, { extra: { index } })
   const good = items.filter((item): item is MessageItem => !isProblem(item))
-  return good.length === 0 ? [] : await node.publishAtomic(good, { key })
+  return good.length === 0 ? [] : await node.publishAtomic(good, options)
 }
 
-async function publishEach(node: FanfareNode, items: readonly Item[], key: string | undefined): Promise<readonly (Published | Error)[]> {
+async function publishEach(node: FanfareNode, items: readonly Item[], options: PublishOptions): Promise<readonly (Published | Error)[]> {
   const good = items.filter((item): item is MessageItem => !isProblem(item))
-  const results = good.length === 0 ? [] : await node.publishEach(good, { key })
+  const results = good.length === 0 ? [] : await node.publishEach(good, options)
   let next = 0
   return items.map((item) => (isProblem(item) ? errorOf(item) : (results[next++] ?? errorOf(lost))))
 }

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { FanfareError, orThrow } from '@fanfare/wire'
 import { streamingSockets } from '../transports/sse.ts'
+import { channelPrefix } from './channel-name.ts'
 import type { Exchange } from './exchange.ts'
 import { refuse } from './exchange.ts'
 import type { Visitor } from './guard.ts'
@@ -19,26 +21,37 @@ const preflightSeconds = '600'
 /** Requests of one connection that wait for their turn; a client that sends more ahead is cut. */
 const mostAhead = 100
 const ahead = new WeakMap<Socket, number>()
+const publishing = Symbol('publishing')
+type Marked = ServerResponse & { [publishing]?: true }
 
 /**
- * One request. What was sent ahead of the answers before it waits for its turn: a response that waits never says that its client has gone, and a thousand
- * large answers to one client would wait in memory. Publishes don't wait, for their answers are small and commits go together.
+ * One request. What was sent ahead of the answers before it waits for its turn: a response that waits never says that its client has gone, a thousand large
+ * answers to one client would wait in memory, and only the order of the connection says whether a publish comes before a deletion. Publishes among
+ * publishes don't wait, for they keep their order, their answers are small, and they are committed together.
  */
-export function answer(site: Site, req: IncomingMessage, res: ServerResponse): void {
+export function answer(site: Site, req: IncomingMessage, res: Marked): void {
   const { socket } = req
   if (streamingSockets.has(socket)) return void socket.destroy()
-  if (res.socket !== null || isPublish(req)) return answerNow(site, req, res)
-  const waiting = (ahead.get(socket) ?? 0) + 1
-  if (waiting > mostAhead) return void socket.destroy()
-  ahead.set(socket, waiting)
+  if (isPublish(req)) res[publishing] = true
+  if (res.socket !== null) return answerNow(site, req, res)
+  const waiting = ahead.get(socket) ?? 0
+  if (res[publishing] === true && waiting === 0 && activeResponse(socket)?.[publishing] === true) return answerNow(site, req, res)
+  if (waiting >= mostAhead) return void socket.destroy()
+  ahead.set(socket, waiting + 1)
   res.once('socket', () => {
     ahead.set(socket, (ahead.get(socket) ?? 1) - 1)
     answerNow(site, req, res)
   })
 }
 
-function isPublish(req: IncomingMessage): boolean {
-  return req.method === 'POST' && req.url?.startsWith('/subscribe') !== true
+/** One in absolute form is answered too, only never ahead of its turn. */
+function isPublish({ method, url = '' }: IncomingMessage): boolean {
+  return method === 'POST' && (url.startsWith(channelPrefix) || url === '/publish' || url.startsWith('/publish?'))
+}
+
+/** The answer that is under way on a connection. Node says it nowhere else: an upgrade or an error that comes behind one must not speak before it. */
+export function activeResponse(socket: Duplex): Marked | undefined {
+  return (socket as Duplex & { readonly _httpMessage?: Marked | null })._httpMessage ?? undefined
 }
 
 /** Through the guard, then to its address. */

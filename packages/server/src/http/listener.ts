@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { FanfareError } from '@fanfare/wire'
 import { streamingSockets } from '../transports/sse.ts'
-import { answer } from './entry.ts'
+import { activeResponse, answer } from './entry.ts'
 import type { Site } from './site.ts'
 import { refuseUpgrade, upgrade } from './upgrade.ts'
 
@@ -40,7 +40,11 @@ export function createHttpServer(site: Site): Server {
 /** Answers the requests and upgrades of a server. Returns what ends it. */
 export function listenOn(server: Server, site: Site): () => void {
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => answer(site, req, res)
-  const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => upgrade(site, req, socket, head)
+  const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    // It was sent ahead of an answer that is still to come, and node has let go of the connection: nothing can be said on it any more.
+    if (streamingSockets.has(socket) || activeResponse(socket) !== undefined) socket.destroy()
+    else upgrade(site, req, socket, head)
+  }
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
   // Expectations that nobody knows may be ignored (RFC 9110, section 10.1.1).
@@ -56,7 +60,10 @@ export function listenOn(server: Server, site: Site): () => void {
 
 /** What was no HTTP, or came too late. */
 function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || streamingSockets.has(socket)) return void socket.destroy()
+  const active = activeResponse(socket)
+  // Of a request whose own body is no HTTP it is the answer; behind another one it would be taken for that one's.
+  const speaks = streamingSockets.has(socket) || (active !== undefined && (active.headersSent || active.req.complete))
+  if (error.code === 'ECONNRESET' || !socket.writable || speaks) return void socket.destroy()
   refuseUpgrade(socket, problemOf(error.code))
 }
 

@@ -39,6 +39,7 @@ class FanfareConversation implements Conversation, Waiting {
   #history: HistorySink | undefined
   #parked = false
   #held = false
+  #leaving = false
   #ended = false
 
   constructor(link: Link, context: ProtocolContext) {
@@ -50,7 +51,7 @@ class FanfareConversation implements Conversation, Waiting {
   }
 
   message(data: Uint8Array, binary: boolean): void {
-    if (this.#ended) return
+    if (this.#ended || this.#leaving) return
     if (binary) return this.#close(badFrame, 'commands are text')
     const commands = parseCommands(data)
     if (isProblem(commands)) return this.#close(badFrame, commands.problem)
@@ -78,7 +79,10 @@ class FanfareConversation implements Conversation, Waiting {
   leave(afterMs: number): void {
     if (this.#ended) return
     this.#link.send(closeMessage({ reason: 'draining', reconnect: true, after: afterMs }))
-    this.#close(goneAway, 'the server goes down: connect again')
+    // No command begins any more; those that have begun are answered.
+    this.#leaving = true
+    this.#hold(true)
+    this.#queue.whenQuiet(() => this.#close(goneAway, 'the server goes down: connect again'))
   }
 
   closed(): void {
@@ -93,7 +97,7 @@ class FanfareConversation implements Conversation, Waiting {
    * waits and nothing more is read: a frame of a thousand histories costs the memory of one.
    */
   #work(): void {
-    while (!this.#ended && !this.#parked) {
+    while (!this.#ended && !this.#leaving && !this.#parked) {
       const [command] = this.#waiting
       if (command === undefined) return this.#hold(false)
       if (this.#link.full) {

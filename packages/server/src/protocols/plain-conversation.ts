@@ -105,8 +105,10 @@ class PlainConversation implements Conversation, Sink {
     this.#receiver.beat()
   }
 
+  /** Nothing more is taken, and what was taken is committed first. */
   leave(): void {
-    this.#link.close(1012, 'the server goes down: connect again')
+    this.#link.hold()
+    this.#queue.whenQuiet(() => this.#link.close(1012, 'the server goes down: connect again'))
   }
 
   closed(): void {

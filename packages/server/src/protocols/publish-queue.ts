@@ -9,7 +9,7 @@ export class PublishQueue {
   #underWay = 0
   #bytes = 0
   #held = false
-  #quiet: (() => void) | undefined
+  readonly #quiet: (() => void)[] = []
 
   constructor(link: Link) {
     this.#link = link
@@ -43,14 +43,14 @@ export class PublishQueue {
 
   /** Calls once nothing is under way. */
   whenQuiet(call: () => void): void {
-    if (this.#underWay === 0) return call()
-    this.#quiet = call
+    if (this.#underWay === 0) call()
+    else this.#quiet.push(call)
   }
 
   #done(bytes: number): void {
     this.#underWay--
     this.#bytes -= bytes
-    if (this.#underWay === 0) this.#quiet?.()
+    if (this.#underWay === 0) for (const call of this.#quiet.splice(0)) call()
     if (!this.#held || this.#underWay > mostUnderWay / 2 || this.#bytes > mostUnderWayBytes / 2) return
     this.#held = false
     this.#link.release()

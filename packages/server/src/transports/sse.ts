@@ -166,7 +166,7 @@ class SseSink implements Sink, SocketOwner, Held, Timed {
     const call = this.#call
     this.#call = undefined
     const { socket } = this.#writer
-    if (call === undefined || this.#ended || socket.destroyed) return undefined
+    if (call === undefined || this.#ended || socket.destroyed || call.res.socket !== socket) return undefined
     socket.cork()
     call.res.writeHead(200, [...call.headers, ...sseHeaders])
     call.res.flushHeaders()

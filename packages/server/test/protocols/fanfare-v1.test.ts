@@ -169,4 +169,26 @@ describe('the connection', () => {
     socket.connection.close()
     await closing
   })
+
+  it('gets the answers to what it published before the server went down', async () => {
+    const own = await startServer()
+    const socket = await openWebSocket(own.port, '/connect')
+    await socket.readJson()
+    const count = 200
+    ask(socket, ...Array.from({ length: count }, (_, id) => ({ id, publish: { channel: 'last', data: id } })))
+    expect(await next(socket)).toMatchObject({ id: 0 })
+    const closing = own.close()
+    const answered = new Set<unknown>([0])
+    let told = false
+    for (let frame = await socket.readFrame(); frame.opcode === opcodes.text; frame = await socket.readFrame()) {
+      const message = JSON.parse(frame.payload.toString()) as Json
+      if ('close' in message) told = true
+      else answered.add(message.id)
+    }
+    socket.connection.close()
+    await closing
+    expect(told).toBe(true)
+    // All that had begun is answered, without a hole; what had not is unanswered and unpublished.
+    expect([...answered]).toEqual(Array.from({ length: answered.size }, (_, id) => id))
+  })
 })

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { poll, publish } from '../support/problems.ts'
 import { closeRaw, openRaw } from '../support/raw-client.ts'
 import { header, readAnswer, requestBytes, send } from '../support/raw-http.ts'
+import { handshakeHeaders } from '../support/raw-websocket.ts'
 import { startServer } from '../support/start-server.ts'
 import type { TestServer } from '../support/start-server.ts'
 
@@ -100,15 +101,61 @@ describe('a long poll', () => {
 })
 
 describe('requests that were sent ahead', () => {
-  it('are answered in their order, publishes while an answer is held too', async () => {
+  it('are carried out and answered in their order', async () => {
     const connection = await openRaw(port)
-    connection.send(requestBytes(port, { path: '/channels/ahead?wait=30' }))
-    await expect.poll(async () => await held()).toBe(1)
-    connection.send(requestBytes(port, { method: 'POST', path: '/channels/ahead', body: 'x' }))
-    connection.send(requestBytes(port, { path: '/healthz' }))
-    expect(JSON.parse((await readAnswer(connection, 'GET')).body.toString())).toMatchObject({ publications: [{ data: 'x' }] })
+    connection.send(requestBytes(port, { path: '/channels/ahead?wait=1' }))
+    connection.send(requestBytes(port, { method: 'POST', path: '/channels/ahead', body: 'deleted' }))
+    connection.send(requestBytes(port, { method: 'DELETE', path: '/channels/ahead' }))
+    connection.send(requestBytes(port, { method: 'POST', path: '/channels/ahead', body: 'kept' }))
+    connection.send(requestBytes(port, { path: '/channels/ahead?since=earliest' }))
+    expect(JSON.parse((await readAnswer(connection, 'GET')).body.toString())).toMatchObject({ publications: [] })
     expect((await readAnswer(connection, 'POST')).status).toBe(201)
-    expect((await readAnswer(connection, 'GET')).body.toString()).toBe('{"status":"alive"}')
+    expect((await readAnswer(connection, 'DELETE')).status).toBe(204)
+    expect((await readAnswer(connection, 'POST')).status).toBe(201)
+    expect(JSON.parse((await readAnswer(connection, 'GET')).body.toString())).toMatchObject({ publications: [{ data: 'kept', offset: 2 }] })
+  })
+
+  it('that publish one after another go together, however many', async () => {
+    const connection = await openRaw(port)
+    const count = 500
+    connection.send(
+      Buffer.concat(
+        Array.from({ length: count }, (_, i) => requestBytes(port, { method: 'POST', path: '/channels/together', body: String(i) })),
+      ),
+    )
+    for (let i = 1; i <= count; i++) expect(JSON.parse((await readAnswer(connection, 'POST')).body.toString())).toMatchObject({ offset: i })
+  })
+
+  it('in absolute form wait like all others', async () => {
+    const connection = await openRaw(port)
+    const body = '{"channels":["absolute"]}'
+    connection.send(requestBytes(port, { path: '/channels/absolute?wait=1' }))
+    connection.send(requestBytes(port, { method: 'POST', path: `http://127.0.0.1:${port}/subscribe?transport=sse`, body }))
+    expect((await readAnswer(connection, 'GET')).status).toBe(200)
+    await connection.until('the stream in its turn', (pending) => (pending.includes('fanfare.ready') ? true : undefined))
+  })
+
+  it.each([
+    ['an upgrade', requestBytes(1, { path: '/channels/a', headers: [['Host', 'localhost'], ...handshakeHeaders()] })],
+    [
+      'an offer of h2c',
+      requestBytes(1, {
+        path: '/channels/a',
+        headers: [
+          ['Host', 'localhost'],
+          ['Upgrade', 'h2c'],
+          ['Connection', 'Upgrade'],
+        ],
+      }),
+    ],
+    ['what is no HTTP', Buffer.from('nonsense\r\n\r\n')],
+  ])('end the connection without a word where an answer is still to come and %s is behind it', async (_what, behind) => {
+    const connection = await openRaw(port)
+    connection.send(requestBytes(port, { path: '/channels/behind?wait=30' }))
+    await expect.poll(async () => await held()).toBe(1)
+    connection.send(behind)
+    expect((await connection.untilEnd()).toString()).toBe('')
+    await expect.poll(async () => await held()).toBe(0)
   })
 
   it('end the connection when there are more than anybody needs', async () => {
