@@ -21,17 +21,17 @@ export function slowReads(mostMs: number): EngineFault {
   }
 }
 
-/** Commits are told again, alone or with what came before. */
+/** Commits are told again, or joined with the one that was told before. */
 export function redelivery(share: number): EngineFault {
   return (engine, chance) => ({
     ...passedOn(engine),
     follow: (after, onCommit) => {
-      const told: Commit[] = []
+      let before: Commit | undefined
       return engine.follow(after, (commit) => {
-        told.splice(0, told.length - 2)
-        told.push(commit)
-        onCommit(commit)
-        if (chance() < share) for (const again of told) onCommit(again)
+        onCommit(before !== undefined && chance() < share ? joined(before, commit) : commit)
+        if (before !== undefined && chance() < share) onCommit(before)
+        if (chance() < share) onCommit(commit)
+        before = commit
       })
     },
   })
@@ -69,6 +69,15 @@ export function lateFeed(mostMs: number): EngineFault {
       }
     },
   })
+}
+
+function joined(first: Commit, second: Commit): Commit {
+  return {
+    ...second,
+    from: first.from,
+    publications: [...first.publications, ...second.publications],
+    deletions: [...first.deletions, ...second.deletions],
+  }
 }
 
 /** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */

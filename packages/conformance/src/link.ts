@@ -69,7 +69,8 @@ interface Carriage {
 async function carry(from: Socket, to: Socket, { cutAfter = Infinity, writeBytes, bytesPerSecond }: Carriage): Promise<void> {
   let carried = 0
   try {
-    for await (const chunk of from as AsyncIterable<Uint8Array>) {
+    // The other direction may still be open when this one ends.
+    for await (const chunk of from.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
       for (const piece of pieces(chunk.subarray(0, cutAfter - carried), writeBytes ?? pieceBytes)) {
         if (!to.write(piece)) await drained(to)
         if (writeBytes !== undefined) await new Promise((resolve) => setImmediate(resolve))

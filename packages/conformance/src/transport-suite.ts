@@ -16,12 +16,12 @@ const faults: readonly { readonly name: string; readonly fault: EngineFault }[] 
   { name: 'slow reads that overtake each other', fault: slowReads(10) },
   { name: 'commits that are told again', fault: redelivery(0.3) },
   { name: 'commits that are told late', fault: lateFeed(5) },
-  { name: 'commits that are not told', fault: lostNotifications(0.2) },
+  { name: 'commits that are not told', fault: lostNotifications(0.1) },
 ]
 
 /** Registers what every transport and protocol passes over a server, as it is and under faults. */
 export function transportSuite(row: ServerRow): void {
-  describe(`transports of ${row.name}`, { timeout: 10_000 }, () => {
+  describe(`transports of ${row.name}`, { timeout: 20_000 }, () => {
     const bed = testBed(row)
     resumeSuite(bed, receivers)
     severalSuite(bed, receivers)
@@ -36,7 +36,7 @@ export function transportSuite(row: ServerRow): void {
   })
 
   if (!row.underFaults) return
-  describe.each(faults)(`transports of ${row.name}, with $name`, { timeout: 10_000 }, ({ fault }) => {
+  describe.each(faults)(`transports of ${row.name}, with $name`, { timeout: 20_000 }, ({ fault }) => {
     const bed = testBed(row, fault)
     resumeSuite(bed, receivers)
     severalSuite(bed, receivers)
