@@ -146,18 +146,29 @@ async function expectContinues(server: Server, channel: string, since: string, d
   }
 }
 
+type How = 'while it runs' | 'after a clean end' | 'after a kill' | 'with sealed segments'
+
+/** So much that journals are full and sealed. */
+async function fill(server: Server): Promise<void> {
+  const items = JSON.stringify(Array.from({ length: 60 }, () => ({ channel: 'filler', data: 'x'.repeat(60_000) })))
+  for (let round = 0; round < 2; round++) {
+    const answer = await call(`${server.url}/publish`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: items })
+    expect(answer.status).toBe(200)
+  }
+}
+
 /** A directory with 10 publications, and a copy of it; then 10 more, and the cursors of all. */
-async function grown(
-  how: 'while it runs' | 'after a clean end' | 'after a kill',
-): Promise<{ data: string; copy: string; cursors: readonly string[] }> {
+async function grown(how: How): Promise<{ data: string; copy: string; cursors: readonly string[] }> {
   const data = join(root, `data-${++runs}`)
   const copy = join(root, `copy-${runs}`)
   let server = await start(data)
   const first = await publish(server, 'news', numbers(1, 10))
+  if (how === 'with sealed segments') await fill(server)
   if (how !== 'while it runs') await stop(server, how === 'after a kill' ? 'SIGKILL' : 'SIGTERM')
   cpSync(data, copy, { recursive: true, filter: (path) => !path.endsWith('.sock') })
   if (how !== 'while it runs') server = await start(data)
   const second = await publish(server, 'news', numbers(11, 20))
+  if (how === 'with sealed segments') await fill(server)
   await stop(server)
   return { data, copy, cursors: [...first, ...second] }
 }
@@ -168,7 +179,7 @@ function putBack(data: string, copy: string): void {
 }
 
 describe('a directory that was put back from an older copy', { timeout: 120_000 }, () => {
-  it.each(['while it runs', 'after a clean end', 'after a kill'] as const)(
+  it.each(['while it runs', 'after a clean end', 'after a kill', 'with sealed segments'] as const)(
     'made %s, says diverged to cursors of the lost end, and to no other',
     async (how) => {
       const { data, copy, cursors } = await grown(how)
