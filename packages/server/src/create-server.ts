@@ -151,7 +151,7 @@ class RunningServer implements FanfareServer {
     })
     this.#url = urlOf(server.address())
     const { name, durable, forks } = this.node.traits
-    this.#site.settings.log.info({ url: this.#url, engine: name, durable, forks }, 'the server listens')
+    this.#site.settings.log.info({ url: this.#url, engine: name, durable, forks }, `Fanfare listens on ${this.#url}`)
     return this.#url
   }
 
