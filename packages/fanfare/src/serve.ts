@@ -29,13 +29,13 @@ export async function runServe(settings: Settings, rest: readonly string[], io: 
 }
 
 async function announce(server: FanfareServer, settings: Settings, log: Log): Promise<void> {
-  const { name, durable, forks } = server.node.traits
+  const { name, durable } = server.node.traits
   const place = name === 'disk' ? { data: settings.value('data') } : {}
   const file = settings.file === undefined ? {} : { config: settings.file }
-  log.info({ engine: name, durable, forks, ...place, ...file }, `publications are ${promise[durable]}`)
+  log.info({ ...place, ...file }, `publications are ${promise[durable]}`)
   if (settings.value('insecure')) log.warn({}, 'INSECURE: whoever reaches this address may publish and read everything')
-  const url = await server.listen()
-  log.info({ url }, `Fanfare listens on ${url}`)
+  // The server itself says on the log where it listens, and what its engine promises.
+  await server.listen()
 }
 
 async function serveUntilTold(server: FanfareServer, signals: EndSignals, log: Log): Promise<number> {
