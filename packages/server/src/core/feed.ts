@@ -35,6 +35,8 @@ export class Feed {
   #closed = false
   /** While it jumps: what is told is only counted, up to the place from which on all is told as it happens. */
   #jump: { reached: number; until: number; head: Head | undefined } | undefined
+  /** The engine has not said yet where to go on: asking again would only begin anew. */
+  #asking = false
   #headBefore = 0
   #behindSince: number | undefined
   #waiting: Waiting[] = []
@@ -73,6 +75,7 @@ export class Feed {
     this.#stop()
     const generation = ++this.#generation
     const jump = (this.#jump = { reached: this.place, until: Number.POSITIVE_INFINITY, head: undefined as Head | undefined })
+    this.#asking = true
     try {
       const from = await this.#engine.head()
       if (generation !== this.#generation) return
@@ -90,6 +93,8 @@ export class Feed {
       // The check finds the feed behind, says so by `ready`, and tries again.
       this.#behindSince ??= this.#runtime.monotonic()
       this.#headBefore = Number.POSITIVE_INFINITY
+    } finally {
+      if (generation === this.#generation) this.#asking = false
     }
   }
 
@@ -144,7 +149,7 @@ export class Feed {
       const head = await this.#engine.head()
       if (this.#closed) return
       // What was committed a whole check ago and is not here yet was not told.
-      if (this.place < this.#headBefore) void this.#catchUp()
+      if (this.place < this.#headBefore && !this.#asking) void this.#catchUp()
       this.#behindSince = this.place < head.seq ? (this.#behindSince ?? now) : undefined
       this.#headBefore = head.seq
     } catch {

@@ -55,6 +55,7 @@ export class Hub implements Ground, PageOwner {
   #flights: Map<number, Part[]> | undefined
   #open: Page
   #held = 0
+  #jumpedTo = 0
 
   constructor(state: NodeState, channel: string) {
     this.#state = state
@@ -141,6 +142,7 @@ export class Hub implements Ground, PageOwner {
     this.lastSeq = 0
     this.lastOffset = null
     this.countsFrom = place
+    this.#jumpedTo = place
     this.#open = this.#newOpenPage()
     this.#wakeFollowers()
   }
@@ -199,8 +201,8 @@ export class Hub implements Ground, PageOwner {
     }
     try {
       // No further than the feed: a cursor must not overtake the tail.
-      const answer = await this.#state.engine.read(this.channel, place, this.#state.place)
-      this.#answered(place, asking, answer)
+      const through = this.#state.place
+      this.#answered(place, asking, through, await this.#state.engine.read(this.channel, place, through))
     } catch (error) {
       this.#flights?.delete(place)
       const failure = error instanceof FanfareError ? error : new FanfareError('internal', 'the engine could not read', { cause: error })
@@ -208,9 +210,9 @@ export class Hub implements Ground, PageOwner {
     }
   }
 
-  #answered(place: number, asking: Part[], answer: EnginePage): void {
+  #answered(place: number, asking: Part[], asked: number, answer: EnginePage): void {
     this.#flights?.delete(place)
-    this.#learn(answer.facts, answer.through)
+    this.#learn(answer.facts, asked)
     const from = Math.max(answer.from, answer.facts.trimmed.seq, answer.facts.deletedAt)
     const page = new Page(from, answer.through, [...answer.publications])
     const waiters = asking.filter((part) => part.waiting)
@@ -228,7 +230,7 @@ export class Hub implements Ground, PageOwner {
   }
 
   /** Facts only grow. They may be newer than the feed. */
-  #learn(facts: Facts, through: number): void {
+  #learn(facts: Facts, asked: number): void {
     if (facts.deletedAt > this.deletedAt) {
       this.deletedAt = facts.deletedAt
       this.deletedOffset = facts.lastSeq < facts.deletedAt ? facts.lastOffset : null
@@ -237,7 +239,8 @@ export class Hub implements Ground, PageOwner {
       this.trimmedSeq = facts.trimmed.seq
       this.trimmedOffset = facts.trimmed.offset
     }
-    if (facts.lastSeq > this.lastSeq && facts.lastSeq <= Math.max(through, this.#state.place)) {
+    // Of an answer from before a jump nobody knows what the jump passed over.
+    if (asked >= this.#jumpedTo && facts.lastSeq > this.lastSeq && facts.lastSeq <= this.#state.place) {
       this.lastSeq = facts.lastSeq
       this.lastOffset = facts.lastOffset
     }

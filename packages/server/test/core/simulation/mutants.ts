@@ -257,7 +257,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     trap: 'a lost notification is never looked for',
-    changes: [{ file: feed, from: 'if (this.place < this.#headBefore) void this.#catchUp()\n', to: '' }],
+    changes: [{ file: feed, from: 'if (this.place < this.#headBefore && !this.#asking) void this.#catchUp()\n', to: '' }],
   },
   {
     trap: 'a notification that was lost in between is not missed',
