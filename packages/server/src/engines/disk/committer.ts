@@ -1,32 +1,14 @@
-import { FanfareError, type Limits, type Message, type Runtime } from '@fanfare/wire'
+import { FanfareError, type Limits, type Runtime } from '@fanfare/wire'
 import type { AppendAnswer, AppendRequest, Item, Once, Placed } from '../engine.ts'
+import { asRepeat, boundOf, planAppend, refusalOf, type StoreRequest, weightOf } from './append-plan.ts'
 import type { ChannelTable } from './channel-table.ts'
 import type { CommitLane } from './commit-lane.ts'
 import { frameHeadBytes, sealFrame, stepped, type SyncedPlace } from './format.ts'
-import { deletionBound, forgottenBound, FrameWriter, nameBound, onceBound, publicationBound, stateBound } from './frame-writer.ts'
+import { type Frame, newFrame } from './frame.ts'
+import { forgottenBound, FrameWriter } from './frame-writer.ts'
 import { journalBegin } from './journal.ts'
 import type { KeyedState } from './keyed-state.ts'
 import type { JournalRow } from './manifest.ts'
-
-/** One commit: what is collected, then written as one frame, then told. The lists go side by side: one row an entry, in seq order. */
-export interface Frame {
-  readonly number: number
-  readonly writer: FrameWriter
-  readonly journal: JournalRow
-  readonly place: number
-  readonly firstSeq: number
-  lastSeq: number
-  time: number
-  waitingBytes: number
-  readonly items: Item[]
-  readonly placed: Placed[]
-  readonly channels: number[]
-  /** Where the record stands in the frame. */
-  readonly positions: number[]
-  readonly bytesBefore: number[]
-  readonly answers: (() => void)[]
-  readonly refusals: ((error: Error) => void)[]
-}
 
 export interface CommitterOptions {
   readonly runtime: Runtime
@@ -54,24 +36,11 @@ export interface CommitterOptions {
 }
 
 interface Waiting {
-  readonly request: ForgetRequest
-  /** Most bytes it takes in a frame. */
-  readonly bound: number
+  readonly request: StoreRequest
+  /** Bytes that it takes while it waits. */
+  readonly weight: number
   readonly resolve: (answer: AppendAnswer) => void
   readonly reject: (error: Error) => void
-}
-
-/** Channels to forget; only the store itself asks for it. */
-interface ForgetRequest extends AppendRequest {
-  readonly forget?: () => readonly { readonly id: number; readonly through: number }[]
-}
-
-/** What is known of a request before anything of it is written. */
-interface Plan {
-  /** The earlier answer for a repeated item, or undefined for one that is new. */
-  readonly repeated: readonly (Placed | undefined)[]
-  readonly fresh: number
-  readonly keys: number
 }
 
 const closingAfterMs = 1000
@@ -131,22 +100,22 @@ export class Committer {
   }
 
   /** Forgets channels, in order with appends: `choose` is called when their turn has come, and names at most `most` of them. */
-  async forget(most: number, choose: () => readonly { readonly id: number; readonly through: number }[]): Promise<void> {
+  async forget(most: number, choose: NonNullable<StoreRequest['forget']>): Promise<void> {
     await this.#accept({ items: [], forget: choose }, most * forgottenBound)
   }
 
   append(request: AppendRequest): Promise<AppendAnswer> {
-    return this.#accept(request, boundOf(request))
+    return this.#accept(request, weightOf(request))
   }
 
-  #accept(request: ForgetRequest, bound: number): Promise<AppendAnswer> {
+  #accept(request: StoreRequest, weight: number): Promise<AppendAnswer> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure)
       if (this.#closed) return reject(new FanfareError('storage-failed', 'the store is closed'))
-      if (this.#waitingBytes + bound > this.#options.limits.commitWaitingBytes)
+      if (this.#waitingBytes + weight > this.#options.limits.commitWaitingBytes)
         return reject(new FanfareError('overloaded', 'too much waits to be committed'))
-      this.#waitingBytes += bound
-      const waiting = { request, bound, resolve, reject }
+      this.#waitingBytes += weight
+      const waiting = { request, weight, resolve, reject }
       if (this.#queue.length > 0 || !this.#take(waiting)) this.#queue.push(waiting)
     })
   }
@@ -163,13 +132,10 @@ export class Committer {
     this.#takeQueue()
   }
 
-  /** There is none: whoever needs it is told, and the next one asks again. */
+  /** There is none: whoever waits for nothing else is told, and the next one asks again. */
   refuseJournal(error: FanfareError): void {
     this.#wanted = false
-    for (const { reject, bound } of this.#queue.splice(0)) {
-      this.#waitingBytes -= bound
-      reject(error)
-    }
+    if (this.#open === undefined && this.#flight === undefined) for (const waiting of this.#queue.splice(0)) this.#refuse(waiting, error)
     this.#settle()
   }
 
@@ -182,77 +148,39 @@ export class Committer {
     if (this.#failure === undefined && this.#writeClosing()) await new Promise<void>((resolve) => (this.#drained = resolve))
   }
 
-  /** True where the request needs to wait no more: it is in the open frame, or was refused. */
+  /** True where the request needs to wait no more: it is in the open frame, or was answered or refused. */
   #take(waiting: Waiting): boolean {
-    const plan = this.#plan(waiting)
-    if (plan === undefined) return true
-    if (
-      plan.fresh === 0 &&
-      waiting.request.once === undefined &&
-      (waiting.request.state ?? []).length === 0 &&
-      waiting.request.forget === undefined
-    )
-      return this.#answerRepeat(waiting, plan)
-    const refusal = this.#refusal(waiting.request, plan)
-    if (refusal !== undefined) return this.#refuse(waiting, refusal)
-    const frame = this.#frameFor(waiting.bound)
+    const { request } = waiting
+    const { state, table, limits, now } = this.#options
+    const plan = planAppend(request, state, now(), this.#frames)
+    if (plan.kind === 'conflict') {
+      this.#waitingBytes -= waiting.weight
+      waiting.resolve(plan)
+      return true
+    }
+    if (plan.kind === 'repeat') {
+      this.#answerPlaced(waiting, plan.placed, plan.frame)
+      return true
+    }
+    const refusal = refusalOf(request, plan.keys, limits, table, state, now())
+    if (refusal !== undefined) {
+      this.#refuse(waiting, refusal)
+      return true
+    }
+    const frame = this.#frameFor(boundOf(request, waiting.weight))
     if (frame === undefined) return false
-    this.#encode(frame, waiting, plan)
+    this.#encode(frame, waiting, plan.repeated)
     this.#scheduleFlush()
     return true
   }
 
-  /** Looks its keys up; answers a conflict or a repeat of the whole, and then there is no plan. */
-  #plan(waiting: Waiting): Plan | undefined {
-    const { request } = waiting
-    const { state, now } = this.#options
-    const time = now()
-    if (request.once !== undefined) {
-      const known = state.findOnce(request.once.key, time)
-      if (known !== undefined) {
-        if (known.print !== request.once.print) return this.#conflict(waiting, -1)
-        this.#answerPlaced(waiting, known.placed.map(asRepeat), known.frame)
-        return undefined
-      }
-    }
-    const repeated: (Placed | undefined)[] = []
-    let keys = request.once === undefined ? 0 : 1
-    let fresh = 0
-    const own = new Map<string, string>()
-    for (const [index, item] of request.items.entries()) {
-      const once = item.kind === 'publication' ? item.once : undefined
-      const known = once === undefined ? undefined : state.findOnce(once.key, time)
-      const print = known?.print ?? (once === undefined ? undefined : own.get(once.key))
-      if (once !== undefined && print !== undefined && print !== once.print) return this.#conflict(waiting, index)
-      repeated.push(known === undefined ? undefined : asRepeat(known.placed[0]!))
-      if (known === undefined) fresh++
-      if (once !== undefined && print === undefined) {
-        own.set(once.key, once.print)
-        keys++
-      }
-    }
-    return { repeated, fresh, keys }
-  }
-
-  #conflict(waiting: Waiting, index: number): undefined {
-    this.#waitingBytes -= waiting.bound
-    waiting.resolve({ kind: 'conflict', index })
-    return undefined
-  }
-
-  #refuse(waiting: Waiting, error: FanfareError): true {
-    this.#waitingBytes -= waiting.bound
+  #refuse(waiting: Waiting, error: FanfareError): void {
+    this.#waitingBytes -= waiting.weight
     waiting.reject(error)
-    return true
-  }
-
-  #answerRepeat(waiting: Waiting, plan: Plan): true {
-    this.#answerPlaced(waiting, plan.repeated as Placed[], this.#frames)
-    return true
   }
 
   #answerPlaced(waiting: Waiting, placed: readonly Placed[], frame: number): void {
-    this.#waitingBytes -= waiting.bound
+    this.#waitingBytes -= waiting.weight
     const answer = () => waiting.resolve({ kind: 'placed', placed })
     if (frame <= this.#committed) answer()
     else this.#waitFor(frame, answer, waiting.reject)
@@ -264,19 +192,6 @@ export class Committer {
       return refuse(this.#failure ?? new FanfareError('internal', 'a frame was lost'))
     holder.answers.push(answer)
     holder.refusals.push(refuse)
-  }
-
-  #refusal(request: AppendRequest, plan: Plan): FanfareError | undefined {
-    const { limits, state, table, now } = this.#options
-    if (plan.keys > 0 && state.onceCount + plan.keys > limits.idempotencyKeys) {
-      state.expire(now(), true)
-      if (state.onceCount + plan.keys > limits.idempotencyKeys)
-        return new FanfareError('idempotency-full', `the store remembers ${limits.idempotencyKeys} keys`)
-    }
-    if (table.names.count + request.items.length <= limits.channels) return undefined
-    const added = new Set(request.items.map(({ channel }) => channel).filter((channel) => table.names.find(channel) < 0))
-    if (added.size === 0 || table.names.count + added.size <= limits.channels) return undefined
-    return new FanfareError('channels-full', `the store holds ${limits.channels} channels`)
   }
 
   /** The open frame if it has room for so many bytes, else a new one; undefined while neither can be. */
@@ -319,7 +234,7 @@ export class Committer {
     this.#options.wantJournal(bytes)
   }
 
-  #encode(frame: Frame, waiting: Waiting, plan: Plan): void {
+  #encode(frame: Frame, waiting: Waiting, repeated: readonly (Placed | undefined)[]): void {
     const { request } = waiting
     const time = Math.max(this.#time, this.#options.now())
     this.#time = time
@@ -328,7 +243,7 @@ export class Committer {
     const placed: Placed[] = []
     for (const [index, item] of request.items.entries()) {
       const once = item.kind === 'publication' ? item.once : undefined
-      const before = plan.repeated[index] ?? (once === undefined ? undefined : own.get(once.key))
+      const before = repeated[index] ?? (once === undefined ? undefined : own.get(once.key))
       if (before !== undefined) {
         placed.push(asRepeat(before))
         continue
@@ -349,7 +264,7 @@ export class Committer {
       this.#options.table.forget(id)
     }
     frame.lastSeq = this.#seq
-    frame.waitingBytes += waiting.bound
+    frame.waitingBytes += waiting.weight
     frame.answers.push(() => waiting.resolve({ kind: 'placed', placed }))
     frame.refusals.push(waiting.reject)
   }
@@ -383,7 +298,7 @@ export class Committer {
     frame.placed.push(placed)
     frame.channels.push(channel)
     frame.positions.push(position)
-    frame.bytesBefore.push(item.kind === 'publication' ? bytes : offset)
+    frame.before.push(item.kind === 'publication' ? bytes : offset)
     return placed
   }
 
@@ -482,37 +397,4 @@ export class Committer {
     this.#flush()
     return true
   }
-}
-
-function newFrame(number: number, writer: FrameWriter, journal: JournalRow, place: number, seq: number): Frame {
-  return {
-    number,
-    writer,
-    journal,
-    place,
-    firstSeq: seq + 1,
-    lastSeq: seq,
-    time: 0,
-    waitingBytes: 0,
-    items: [],
-    placed: [],
-    channels: [],
-    positions: [],
-    bytesBefore: [],
-    answers: [],
-    refusals: [],
-  }
-}
-
-const asRepeat = (placed: Placed): Placed => (placed.replayed ? placed : { ...placed, replayed: true })
-
-function boundOf({ items, once, state }: AppendRequest): number {
-  let bound = 0
-  for (const item of items) {
-    bound += nameBound + (item.kind === 'delete' ? deletionBound : publicationBound(item.message as Message))
-    if (item.kind === 'publication' && item.once !== undefined) bound += onceBound(item.once, 1)
-  }
-  if (once !== undefined) bound += onceBound(once, items.length)
-  for (const { key, value } of state ?? []) bound += stateBound(key, value)
-  return bound
 }

@@ -15,7 +15,8 @@ import type {
   Verdict,
 } from '../engine.ts'
 import { type CommitLane, localCommitLane, workerCommitLane } from './commit-lane.ts'
-import { Committer, type Frame } from './committer.ts'
+import { Committer } from './committer.ts'
+import type { Frame } from './frame.ts'
 import { Feed } from './feed.ts'
 import { type Files, nodeFiles } from './files.ts'
 import { type KeeperLane, localKeeperLane, workerKeeperLane } from './keeper-lane.ts'
@@ -51,13 +52,12 @@ export interface DiskOptions {
 export async function openDiskEngine(options: EngineOptions & DiskOptions): Promise<Engine> {
   const { runtime, directory } = options
   const files = options.files ?? nodeFiles(directory)
-  const wait = (ms: number) => new Promise<void>((resolve) => void runtime.after(ms, resolve))
   const lock =
     options.files === undefined
       ? await lockDirectory(
           directory,
           identifier((count) => runtime.random(count)),
-          wait,
+          (ms, call) => runtime.after(ms, call),
         )
       : undefined
   try {
@@ -258,7 +258,7 @@ class DiskEngine implements Engine {
       const { seq, time, offset } = frame.placed[n]!
       const channel = frame.channels[n]!
       const place = frame.place + frame.positions[n]!
-      const before = frame.bytesBefore[n]!
+      const before = frame.before[n]!
       if (item.kind === 'publication') {
         index.addPublication(seq, place, table.lastSeq.get(channel), offset)
         table.applyPublication(channel, offset, seq, time, before, item.message.data.length)

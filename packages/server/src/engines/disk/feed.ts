@@ -1,6 +1,6 @@
 import type { Publication, Runtime } from '@fanfare/wire'
 import type { Commit, Deletion } from '../engine.ts'
-import type { Frame } from './committer.ts'
+import type { Frame } from './frame.ts'
 
 interface Follower {
   place: number

@@ -77,7 +77,7 @@ export function localLane<Question, Answer>(
             if (closed) throw new Error('the store is closed')
             resolve(handle(question))
           } catch (error) {
-            reject(error as Error)
+            reject(error)
           }
         })
       }),

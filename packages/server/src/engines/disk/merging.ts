@@ -15,20 +15,21 @@ const windowRows = 4096
 export class Forward {
   readonly #file: OpenFile
   readonly #end: number
-  #block = newBlock(windowBytes)
+  #block: Block
   #from = 0
   #length = 0
 
   constructor(file: OpenFile, end: number) {
     this.#file = file
     this.#end = end
+    this.#block = newBlock(Math.min(windowBytes, end))
   }
 
   /** The block and the place in it of a whole record. */
   record(place: number): { readonly block: Block; readonly at: number } {
-    if (!this.#has(place, recordHeadBytes)) this.#fill(place, windowBytes)
+    if (!this.#has(place, recordHeadBytes)) this.#fill(place, this.#block.bytes.length)
     const length = this.#has(place, recordHeadBytes) ? recordLength(this.#block, place - this.#from) : 0
-    if (length <= this.#end - place && !this.#has(place, length)) this.#fill(place, Math.max(windowBytes, padded(length)))
+    if (length <= this.#end - place && !this.#has(place, length)) this.#fill(place, Math.max(this.#block.bytes.length, padded(length)))
     const at = place - this.#from
     if (!recordIsWhole(this.#block, at, this.#length)) throw damaged(this.#file.name, place, 'a record can not be read')
     return { block: this.#block, at }
@@ -49,8 +50,8 @@ export class Forward {
 export class RowCursor {
   readonly #file: OpenFile
   readonly #trailer: Trailer
-  #block = newBlock(rowBytes * windowRows)
-  #reader = new RowReader(this.#block)
+  readonly #block: Block
+  readonly #reader: RowReader
   #from = 0
   #length = 0
   #next = 0
@@ -59,6 +60,8 @@ export class RowCursor {
   constructor(file: OpenFile, trailer: Trailer) {
     this.#file = file
     this.#trailer = trailer
+    this.#block = newBlock(rowBytes * Math.min(windowRows, trailer.rows))
+    this.#reader = new RowReader(this.#block)
     this.advance()
   }
 
@@ -97,7 +100,8 @@ export interface MergeJob {
 /** Joins neighbours into one segment, without what is not kept. Yields after each MiB, so that a seal need not wait. */
 export function* mergeSegments(files: Files, job: MergeJob, bounds: Bounds): Generator<void, WrittenSegment> {
   const sources = job.segments.map((segment) => openSource(files, segment))
-  const writer = new SegmentWriter(files, job.number, bounds)
+  const expected = job.segments.reduce((sum, { length }) => sum + length, 0)
+  const writer = new SegmentWriter(files, job.number, bounds, expected)
   let done = false
   try {
     yield* mergeRuns(writer, sources)

@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, readdirSync, symlinkSync, unlinkSync } 
 import { createConnection, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { FanfareError } from '@fanfare/wire'
+import { FanfareError, type Runtime } from '@fanfare/wire'
 
 /**
  * One process owns a directory. It listens on a socket in it, and answers whoever asks: a socket whose owner is gone answers nobody, whatever its name
@@ -27,7 +27,7 @@ const answerMs = 2000
 const patience = 100
 
 /** Rejects with `storage-failed`, naming the owner, where there is one. `identity`: 8 characters that nobody else has. */
-export async function lockDirectory(directory: string, identity: string, wait: (ms: number) => Promise<void>): Promise<OwnerLock> {
+export async function lockDirectory(directory: string, identity: string, after: Runtime['after']): Promise<OwnerLock> {
   const own = `owner-${identity}.sock`
   const path = shortPath(directory)
   const state = { owns: false }
@@ -39,7 +39,7 @@ export async function lockDirectory(directory: string, identity: string, wait: (
   try {
     await listen(server, path.to(own))
     for (let tries = 0; ; tries++) {
-      const rival = await findRival(directory, path, own)
+      const rival = await findRival(directory, path, own, after)
       if (rival === undefined) break
       if (rival.owns || rival.name < own || tries === patience)
         throw new FanfareError(
@@ -47,7 +47,7 @@ export async function lockDirectory(directory: string, identity: string, wait: (
           `the directory ${directory} belongs to the running process ${rival.pid}; one process owns a store`,
           { extra: { pid: rival.pid } },
         )
-      await wait(20)
+      await new Promise<void>((resolve) => void after(20, resolve))
     }
     state.owns = true
     server.unref()
@@ -80,10 +80,10 @@ function listen(server: Server, path: string): Promise<void> {
 }
 
 /** Another one that answers. Sockets that nobody listens on are left over from a kill, and are removed: their names are never used again. */
-async function findRival(directory: string, path: ShortPath, own: string): Promise<Owner | undefined> {
+async function findRival(directory: string, path: ShortPath, own: string, after: Runtime['after']): Promise<Owner | undefined> {
   for (const name of readdirSync(directory)) {
     if (!shape.test(name) || name === own) continue
-    const rival = await ask(path.to(name), name)
+    const rival = await ask(path.to(name), name, after)
     if (rival !== undefined) return rival
     removeQuietly(join(directory, name))
   }
@@ -91,16 +91,14 @@ async function findRival(directory: string, path: ShortPath, own: string): Promi
 }
 
 /** Who listens there; undefined where nobody does. Somebody who accepts and says nothing counts as an owner. */
-function ask(path: string, name: string): Promise<Owner | undefined> {
+function ask(path: string, name: string, after: Runtime['after']): Promise<Owner | undefined> {
   return new Promise((resolve) => {
     let text = ''
     const silent: Owner = { pid: 0, name, owns: true }
     const socket = createConnection(path)
     let connected = false
-    socket.setTimeout(answerMs, () => {
-      socket.destroy()
-      resolve(silent)
-    })
+    const cancel = after(answerMs, () => socket.destroy(new Error('it does not answer')))
+    socket.on('close', cancel)
     socket.on('connect', () => (connected = true))
     socket.on('data', (chunk) => (text += chunk.toString('utf8')))
     socket.on('error', () => resolve(connected ? silent : undefined))

@@ -54,7 +54,7 @@ interface Sorted {
 export function sealJournal(files: Files, job: SealJob, bounds: Bounds): Sealed {
   const { block } = job
   const sorted = sortRecords(job)
-  const writer = new SegmentWriter(files, job.number, bounds)
+  const writer = new SegmentWriter(files, job.number, bounds, job.end)
   try {
     writeRuns(writer, block, sorted.places)
     const runsEnd = writer.place

@@ -1,5 +1,5 @@
 import { type Block, crcOf, newBlock } from './crc.ts'
-import { Bounds, gone } from './bounds.ts'
+import { type Bounds, gone } from './bounds.ts'
 import type { Files, OpenFile } from './files.ts'
 import { padded, payloadLength, recordBytes, recordLength, recordOffset, recordSeq, recordTime } from './format.ts'
 import { type SegmentRow, segmentName } from './manifest.ts'
@@ -68,7 +68,7 @@ export class SegmentWriter {
   readonly #files: Files
   readonly #bounds: Bounds
   readonly #number: number
-  readonly #buffer = newBlock(bufferBytes)
+  readonly #buffer: Block
   readonly #rows = new Rows(rowBytes)
   readonly #marks = new Rows(markBytes)
   readonly #floors: number[] = []
@@ -79,7 +79,9 @@ export class SegmentWriter {
   #facts: Facts | undefined
   #sinceMark = { records: 0, bytes: 0 }
 
-  constructor(files: Files, number: number, bounds: Bounds) {
+  /** `expected`: most bytes of all records. */
+  constructor(files: Files, number: number, bounds: Bounds, expected: number) {
+    this.#buffer = newBlock(Math.min(bufferBytes, expected))
     this.#files = files
     this.#number = number
     this.#bounds = bounds
@@ -244,8 +246,9 @@ export class SegmentWriter {
 
   #copy(block: Block, at: number): void {
     const length = recordLength(block, at)
-    if (this.#filled + padded(length) > bufferBytes) this.#flush()
-    if (padded(length) > bufferBytes) {
+    const room = this.#buffer.bytes.length
+    if (this.#filled + padded(length) > room) this.#flush()
+    if (padded(length) > room) {
       const large = newBlock(length)
       large.bytes.set(block.bytes.subarray(at, at + length))
       this.#file.write(large.bytes, this.#written)

@@ -1,7 +1,7 @@
 import { FanfareError, type Runtime } from '@fanfare/wire'
 import type { BoundsData } from './bounds.ts'
 import type { ChannelTable } from './channel-table.ts'
-import type { Frame } from './committer.ts'
+import type { Frame } from './frame.ts'
 import { stepped } from './format.ts'
 import { journalBegin } from './journal.ts'
 import type { KeeperAnswer } from './keeper.ts'
@@ -37,7 +37,6 @@ interface BegunJournal {
   end: number
 }
 
-const MiB = 1024 * 1024
 /** After the disk was full, it is asked again no sooner. */
 const retryMs = 1000
 /** What only time changes (age, forgetting, expiry of keys) is looked at so often. */

@@ -193,7 +193,7 @@ class Life {
   /** Frames that a later frame names as synced. */
   framesBelow(): { readonly name: string; readonly place: number; readonly length: number }[] {
     const found: { name: string; place: number; length: number }[] = []
-    for (const row of [...this.#keeper!.manifest.journals]) {
+    for (const row of this.#keeper!.manifest.journals) {
       const block = newBlock(row.size)
       this.disk.open(journalName(row.number)).read(block.bytes, 0)
       for (let at = journalBegin; at < row.size;) {
@@ -282,9 +282,9 @@ function entriesOf(disk: SimulatedDisk): string[] {
 const outcomes = 8
 
 /** Lives of several starts each; each end is looked at in several outcomes, and one of them goes on. */
-export function runLives(seed: number, states: number): Findings {
+export function runLives(seed: number, states: number, untilFirst = false): Findings {
   const findings: Findings = { states: 0, lost: 0, invented: 0, refused: 0, first: undefined }
-  for (let n = 0; findings.states < states; n++) {
+  for (let n = 0; findings.states < states && !(untilFirst && findings.first !== undefined); n++) {
     const chance = chanceOf(seed * 1_000_003 + n)
     let life = new Life(chance, findings)
     for (let end = 0; end < 6; end++) {

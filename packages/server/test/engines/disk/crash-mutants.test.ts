@@ -30,12 +30,12 @@ vi.mock('../../../src/engines/disk/recovery.ts', async (original) => {
 
 function findingsOf(sabotage: Sabotage, states: number) {
   state.sabotage = sabotage
-  const { lost, invented, refused } = runLives(3, states)
+  const { lost, invented, refused } = runLives(3, states, true)
   state.sabotage = 'none'
   return { lost, invented, refused }
 }
 
-describe('the crash states notice when recovery', () => {
+describe('the crash states notice when recovery', { timeout: 60_000 }, () => {
   it('is right: then there is nothing to notice', () => {
     expect(findingsOf('none', 3000)).toEqual({ lost: 0, invented: 0, refused: 0 })
   })

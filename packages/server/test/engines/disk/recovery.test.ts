@@ -1,7 +1,7 @@
 import { FanfareError } from '@fanfare/wire'
 import { describe, expect, it } from 'vitest'
 import { newBlock } from '../../../src/engines/disk/crc.ts'
-import { kinds, recordIsWhole, sealFrame, sealRecord, stepped, type SyncedPlace } from '../../../src/engines/disk/format.ts'
+import { kinds, recordIsWhole, sealFrame, sealRecord, type SyncedPlace } from '../../../src/engines/disk/format.ts'
 import { FrameWriter } from '../../../src/engines/disk/frame-writer.ts'
 import { journalBegin, prepareJournal } from '../../../src/engines/disk/journal.ts'
 import { type JournalRow, journalName } from '../../../src/engines/disk/manifest.ts'

@@ -20,6 +20,18 @@ afterEach(() => {
 
 const append = (engine: Awaited<ReturnType<typeof openSimulated>>, data: string) => engine.append({ items: [publicationOf('a', data)] })
 
+/** Publishes until it is refused; answers with the refusal. */
+async function fill(engine: Awaited<ReturnType<typeof openSimulated>>): Promise<unknown> {
+  for (let n = 0; n < 1000; n++) {
+    try {
+      await append(engine, `${n}`.padEnd(2000, '.'))
+    } catch (error) {
+      return error
+    }
+  }
+  return undefined
+}
+
 describe('a full disk', () => {
   it('refuses with 507, lets reads go on, and takes more by itself when there is space again', async () => {
     const disk = new SimulatedDisk()
@@ -27,10 +39,7 @@ describe('a full disk', () => {
     const engine = await openSimulated(disk, runtime, rules)
     await append(engine, 'first')
     disk.capacity = 90_000
-    let refused: unknown
-    let answered = 1
-    for (; refused === undefined; answered++)
-      await append(engine, `${answered}`.padEnd(2000, '.')).catch((error: unknown) => (refused = error))
+    const refused = await fill(engine)
     expect(refused).toMatchObject({ code: 'storage-full', status: 507 })
     const { seq } = await engine.head()
     expect((await readChannel(engine, 'a', 0, seq)).length).toBe(5)
@@ -47,9 +56,7 @@ describe('a full disk', () => {
 
   it('counts the limit of the store', async () => {
     const engine = await openSimulated(new SimulatedDisk(), testRuntime(1), [ruleOf('**', {})], { storageBytes: 100_000 })
-    let refused: unknown
-    for (let n = 0; refused === undefined && n < 1000; n++)
-      await append(engine, 'x'.repeat(2000)).catch((error: unknown) => (refused = error))
+    const refused = await fill(engine)
     expect(refused).toMatchObject({ code: 'storage-full' })
     expect(engine.stats().bytes).toBeLessThanOrEqual(130_000)
     await engine.close()
