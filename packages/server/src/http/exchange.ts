@@ -14,28 +14,34 @@ export interface Exchange {
   readonly headers: readonly string[]
 }
 
+/** Writes the head. Once the server goes down each answer is the last on its connection, so that no client sends into one that closes. */
+export function writeHead({ site, res, headers }: Exchange, status: number, fields: readonly string[]): void {
+  if (site.state.draining) res.shouldKeepAlive = false
+  res.writeHead(status, [...headers, ...fields])
+}
+
 /** An answer with JSON; `fields` are more header fields. */
 export function answerJson(exchange: Exchange, status: number, json: string, fields: readonly string[] = noFields): void {
-  const { res, headers } = exchange
+  const { res } = exchange
   if (res.headersSent || res.destroyed) return
   const length = String(Buffer.byteLength(json))
-  res.writeHead(status, [...headers, 'Content-Type', 'application/json', 'Content-Length', length, ...noStore, ...fields])
+  writeHead(exchange, status, ['Content-Type', 'application/json', 'Content-Length', length, ...noStore, ...fields])
   res.end(json)
 }
 
 /** A problem document (RFC 9457). Anything that is no FanfareError is told as `internal`, and logged. */
 export function refuse(exchange: Exchange, error: unknown, fields: readonly string[] = noFields): void {
-  const { req, res, headers, site } = exchange
+  const { req, res, site } = exchange
   const known = knownError(error)
   if (known.status === 500) site.settings.log.error({ error: messageOf(error) }, 'a request failed')
   if (res.headersSent || res.destroyed) return
   const json = problemJson(known)
   const length = String(Buffer.byteLength(json))
-  const head = [...headers, 'Content-Type', 'application/problem+json', 'Content-Length', length, ...noStore, ...fieldsOf(known), ...fields]
+  const head = ['Content-Type', 'application/problem+json', 'Content-Length', length, ...noStore, ...fieldsOf(known), ...fields]
   const unread = unreadBody(req)
-  if (unread === 'none') return void res.writeHead(known.status, head).end(json)
-  res.writeHead(known.status, [...head, 'Connection', 'close'])
-  if (unread === 'withheld') return void res.end(json)
+  if (unread !== 'none') res.shouldKeepAlive = false
+  writeHead(exchange, known.status, head)
+  if (unread !== 'coming') return void res.end(json)
   // A socket that is closed while data arrives is reset, and the client may never see the answer: what comes is dropped for a while.
   res.write(json)
   req.resume()
@@ -65,8 +71,8 @@ function unreadBody(req: IncomingMessage): 'none' | 'coming' | 'withheld' {
 function fieldsOf(error: FanfareError): readonly string[] {
   if (error.retry && (error.status === 503 || error.status === 429)) return ['Retry-After', '1']
   if (error.status === 426) return ['Upgrade', 'websocket', 'Connection', 'Upgrade']
-  // Who is mistaken about one request may be about where the next one begins.
-  return error.code === 'request-malformed' ? ['Connection', 'close'] : noFields
+  // Who is mistaken about one request, or late with it, may be about where the next one begins.
+  return error.code === 'request-malformed' || error.code === 'request-timeout' ? ['Connection', 'close'] : noFields
 }
 
 export function problemJson(error: FanfareError): string {

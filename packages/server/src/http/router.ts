@@ -3,7 +3,7 @@ import { publishBatch } from './batch.ts'
 import { channelPrefix } from './channel-name.ts'
 import { head, remove } from './channel.ts'
 import type { Exchange } from './exchange.ts'
-import { refuse } from './exchange.ts'
+import { refuse, writeHead } from './exchange.ts'
 import { publish } from './publish.ts'
 import { receiveOne, receivePosted, receiveSeveral } from './receive.ts'
 import { alive, description, metricsPage, presence, ready } from './service.ts'
@@ -48,7 +48,7 @@ export function dispatch(exchange: Exchange): void {
 }
 
 export function answerOptions(exchange: Exchange, fields: readonly string[]): void {
-  exchange.res.writeHead(204, [...exchange.headers, ...fields])
+  writeHead(exchange, 204, fields)
   exchange.res.end()
 }
 

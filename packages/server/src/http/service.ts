@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { FanfareError, orThrow, assertChannel } from '@fanfare/wire'
 import type { Exchange } from './exchange.ts'
-import { answerJson, refuse } from './exchange.ts'
+import { answerJson, refuse, writeHead } from './exchange.ts'
 import { decodeName } from './target.ts'
 
 /** `/healthz`: the process answers. */
@@ -19,7 +19,7 @@ export function ready(exchange: Exchange): void {
 
 /** `/metrics`: Prometheus text. */
 export function metricsPage(exchange: Exchange): void {
-  const { res, headers, site } = exchange
+  const { res, site } = exchange
   const body = site.metrics.page()
   const fields = [
     'Content-Type',
@@ -29,7 +29,7 @@ export function metricsPage(exchange: Exchange): void {
     'Cache-Control',
     'no-store',
   ]
-  res.writeHead(200, [...headers, ...fields])
+  writeHead(exchange, 200, fields)
   res.end(body)
 }
 

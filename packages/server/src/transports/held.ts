@@ -21,6 +21,11 @@ export class HeldSet {
     return this.#counts
   }
 
+  /** All have been told to leave: an answer is the last on its connection. */
+  get leaving(): boolean {
+    return this.#afterMs !== undefined
+  }
+
   get size(): number {
     return this.#held.size
   }

@@ -78,6 +78,7 @@ class PollSink implements Sink, Held, Timed {
     if (question.shareable) fields.push('Cache-Control', 'public, max-age=1', 'Vary', 'Accept, Last-Event-ID, Prefer')
     else fields.push('Cache-Control', 'no-store')
     if (question.preferred && this.transport === 'long-poll') fields.push('Preference-Applied', preferenceApplied(question.waitMs ?? 0))
+    if (this.#ground.held.leaving) res.shouldKeepAlive = false
     res.writeHead(200, fields)
     res.end(body)
     const { socket } = res
