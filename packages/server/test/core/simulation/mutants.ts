@@ -25,7 +25,7 @@ export const mutants: readonly Mutant[] = [
   {
     trap: 'a read goes past the feed, so that a cursor overtakes the tail',
     changes: [
-      { file: hub, from: 'read(this.channel, place, this.#state.place)', to: 'read(this.channel, place, this.#state.place + 3)' },
+      { file: hub, from: 'read(this.channel, place, through)', to: 'read(this.channel, place, through + 3)' },
       {
         file: simEngine,
         from: 'const kept = this.#store.kept(channel, after, through)',
