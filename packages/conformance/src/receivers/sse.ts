@@ -11,19 +11,27 @@ export const sseEnvelopeReceiver: ReceiverRow = sseRow('sse with envelope', true
 
 function sseRow(name: string, envelope: boolean): ReceiverRow {
   const row = { name, carriesCursor: true, carriesEnvelope: envelope, movesByChannel: false, beginsByChannel: true }
-  return { ...row, open: (url, ask) => openSse(url, ask, envelope || ask.channels.length > 1) }
+  return { ...row, open: (url, ask) => openSse(url, ask, envelope ? { envelope: '1' } : {}) }
 }
 
-function openSse(url: string, ask: Ask, envelope: boolean): Receiving {
+function openSse(url: string, ask: Ask, words: Readonly<Record<string, string>>): Receiving {
   const abort = new AbortController()
   const queue = new ToldQueue(() => abort.abort())
-  void receive(url, ask, envelope, queue, abort.signal)
+  void receive(url, ask, words, queue, abort.signal)
   return queue
 }
 
-async function receive(url: string, ask: Ask, envelope: boolean, queue: ToldQueue, signal: AbortSignal): Promise<void> {
+async function receive(
+  url: string,
+  ask: Ask,
+  words: Readonly<Record<string, string>>,
+  queue: ToldQueue,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    const asked = askedOf(ask, 'sse', envelope ? { envelope: '1' } : {})
+    const asked = askedOf(ask, 'sse', words)
+    // Of several channels it comes without being asked for.
+    const envelope = 'envelope' in words || ask.channels.length > 1
     const response = await openHttp(url, { ...asked, headers: { ...asked.headers, accept: 'text/event-stream' } }, signal)
     const status = response.statusCode ?? 0
     if (status !== 200) return queue.push({ kind: 'end', code: status, reason: new TextDecoder().decode(await bodyOf(response)) })

@@ -12,7 +12,7 @@ export const websocketReceiver: ReceiverRow = {
   carriesEnvelope: false,
   movesByChannel: false,
   beginsByChannel: false,
-  open: (url, ask) => openWebSocket(url, ask, ask.channels.length > 1),
+  open: (url, ask) => openWebSocket(url, ask, {}),
 }
 
 export const websocketEnvelopeReceiver: ReceiverRow = {
@@ -21,11 +21,13 @@ export const websocketEnvelopeReceiver: ReceiverRow = {
   carriesEnvelope: true,
   movesByChannel: false,
   beginsByChannel: false,
-  open: (url, ask) => openWebSocket(url, ask, true),
+  open: (url, ask) => openWebSocket(url, ask, { envelope: '1' }),
 }
 
-function openWebSocket(url: string, ask: Ask, envelope: boolean): Receiving {
-  const { path } = askedOf(ask, 'websocket', envelope ? { envelope: '1' } : {})
+function openWebSocket(url: string, ask: Ask, words: Readonly<Record<string, string>>): Receiving {
+  const { path } = askedOf(ask, 'websocket', words)
+  // Of several channels it comes without being asked for.
+  const envelope = 'envelope' in words || ask.channels.length > 1
   const socket = new WebSocket(url.replace(/^http/, 'ws') + path, { perMessageDeflate: false })
   const queue = new ToldQueue(() => socket.terminate())
   endsWith(socket, queue)

@@ -23,6 +23,18 @@ export function severalSuite(bed: Bed, receivers: readonly ReceiverRow[]): void 
     })
   })
 
+  describe.each(receivers.filter(({ carriesCursor }) => !carriesCursor))('$name of several channels', (row) => {
+    it.concurrent('names the channel of each', async () => {
+      const channels = [freshChannel(), freshChannel()]
+      const taker = bed.take(row, { channels, since: 'earliest' })
+      const published = await bed.publisher.count((n) => channels[n % 2] ?? '', 1, 10)
+      await taker.publicationCount(10)
+      expect(taker.publications.map(({ channel, cursor }) => ({ channel, cursor }))).toEqual(
+        published.map(({ channel, cursor }) => ({ channel, cursor })),
+      )
+    })
+  })
+
   describe.each(carriers)('$name of 64 channels', (row) => {
     it.concurrent('cut anywhere, again and again, misses nothing of any', async () => {
       const channels = Array.from({ length: 64 }, () => freshChannel())
