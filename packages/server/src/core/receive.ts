@@ -9,7 +9,7 @@ export type Since =
   | { readonly at: 'last'; readonly count: number }
 
 export interface ReceiveRequest {
-  /** At least one; names are valid, each once. A channel begins at the later of its own `since` and the common one. */
+  /** At least one; names are valid, each once. A channel begins at the later of its own `since` and the common one: where there is none in common, that is `earliest`. */
   readonly channels: readonly { readonly channel: string; readonly since?: Since }[]
   readonly since: Since
   readonly form: Form

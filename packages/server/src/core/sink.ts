@@ -29,7 +29,7 @@ export interface Sink {
   park(): void
 }
 
-/** What was written: the place reached, and how many publications. */
+/** What was written: the place reached, and how many publications. One object for all writes: read it, do not keep it. */
 export interface Run {
   readonly place: number
   readonly count: number
