@@ -261,7 +261,9 @@ export class Committer {
     }
     for (const { id, through } of request.forget?.() ?? []) {
       frame.writer.forgotten(id, through)
-      this.#options.table.forget(id)
+      // Its name is free at once, for what comes next in the log; what is known of it stays until this is committed.
+      this.#options.table.names.remove(id)
+      frame.forgotten.push(id)
     }
     frame.lastSeq = this.#seq
     frame.waitingBytes += waiting.weight

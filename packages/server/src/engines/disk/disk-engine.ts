@@ -267,6 +267,7 @@ class DiskEngine implements Engine {
         table.applyDeletion(channel, before, seq, time, { offset: table.trimmedOffset.get(channel), seq: table.trimmedSeq.get(channel) })
       }
     }
+    for (const id of frame.forgotten) table.forget(id)
     this.#head = frame.lastSeq
     this.#upkeep.onCommit(frame)
     this.#feed.tell(frame, this.#mark)

@@ -19,6 +19,8 @@ export interface Frame {
   readonly positions: number[]
   /** Of a publication: payload bytes of its channel before it. Of a deletion: the channel's newest offset. */
   readonly before: number[]
+  /** Channels that are forgotten by it. */
+  readonly forgotten: number[]
   readonly answers: (() => void)[]
   readonly refusals: ((error: Error) => void)[]
 }
@@ -38,6 +40,7 @@ export function newFrame(number: number, writer: FrameWriter, journal: JournalRo
     channels: [],
     positions: [],
     before: [],
+    forgotten: [],
     answers: [],
     refusals: [],
   }

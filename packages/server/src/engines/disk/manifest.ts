@@ -98,13 +98,11 @@ export function lacksManifest(files: Files): boolean {
 }
 
 /** Removes what a crash left over: every file of the store's own shape that the manifest does not name. */
-export function removeStrays(files: Files, manifest: Manifest | undefined): void {
+export function removeStrays(files: Files, manifest: Manifest): void {
   const named = new Set<string>([manifestName])
-  if (manifest !== undefined) {
-    for (const { number } of manifest.journals) named.add(journalName(number))
-    for (const { number } of manifest.segments) named.add(segmentName(number))
-    named.add(namesName(manifest.names.number))
-  }
+  for (const { number } of manifest.journals) named.add(journalName(number))
+  for (const { number } of manifest.segments) named.add(segmentName(number))
+  named.add(namesName(manifest.names.number))
   for (const { name } of files.list()) {
     if (!named.has(name) && storeFile.test(name)) files.remove(name)
   }

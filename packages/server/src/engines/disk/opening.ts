@@ -51,7 +51,11 @@ export interface RecoveredStore {
 
 /** Opens a store, or makes a new one. */
 export function openStore(files: Files, options: OpeningOptions): OpenedStore {
-  return loadStore(files, recoverStore(files, options), options)
+  const recovered = recoverStore(files, options)
+  const opened = loadStore(files, recovered, options)
+  // Only now it is sure that the manifest is the right one for these files.
+  removeStrays(files, opened.manifest)
+  return opened
 }
 
 /** All that changes files at a start. When it returns, everything it read is synced, and the start is in the manifest: only then anything may be served. */
@@ -59,7 +63,6 @@ export function recoverStore(files: Files, options: Omit<OpeningOptions, 'rules'
   if (options.repair) repairStore(files)
   const found = readManifest(files)
   if (found === undefined && lacksManifest(files)) throw damaged(manifestName, 0, 'it is missing, and other files of a store are there')
-  removeStrays(files, found)
   let manifest = found ?? newManifest(files, options)
   // Only after a repair there may be none.
   if (manifest.journals.length === 0) manifest = addJournal(files, manifest, options)

@@ -16,7 +16,7 @@ import { FrameWriter } from '../../../src/engines/disk/frame-writer.ts'
 import { journalBegin } from '../../../src/engines/disk/journal.ts'
 import { Keeper } from '../../../src/engines/disk/keeper.ts'
 import { runToEnd } from '../../../src/engines/disk/keeper-lane.ts'
-import { type JournalRow, journalName, segmentName } from '../../../src/engines/disk/manifest.ts'
+import { type JournalRow, journalName, removeStrays, segmentName } from '../../../src/engines/disk/manifest.ts'
 import { recoverStore } from '../../../src/engines/disk/opening.ts'
 import { readPublication } from '../../../src/engines/disk/record-reader.ts'
 import { readTrailer, segmentBegin } from '../../../src/engines/disk/segment.ts'
@@ -81,6 +81,7 @@ class Life {
     this.findings.states++
     try {
       const { manifest, recovered, synced } = recoverStore(this.disk, { random: this.#random, journalBytes, repair: false })
+      removeStrays(this.disk, manifest)
       if (!this.#judge(entriesOf(this.disk))) return false
       const used = recovered.journals.filter(({ end }, n) => end > journalBegin || n === 0)
       const current = used.at(-1)!

@@ -153,4 +153,56 @@ describe('the disk engine', () => {
     expect(placedOf(second)).toEqual(placedOf(first).map((placed) => ({ ...placed, replayed: true })))
     expect((await engine.head()).seq).toBe(2)
   })
+
+  it('commits what is larger than a journal at once, between small ones, and reads it after a restart', async () => {
+    const first = await open({ journalBytes: 65_536, journalMostBytes: 65_536 })
+    const big = 'x'.repeat(60_000)
+    const batch = {
+      items: Array.from({ length: 60 }, (_, n) => ({ kind: 'publication' as const, channel: `c${n % 2}`, message: text(`${n} ${big}`) })),
+    }
+    const answers: Promise<unknown>[] = []
+    for (let n = 0; n < 40; n++) answers.push(publish(first, 'small', `${n}`.padEnd(1000, '.')))
+    answers.push(first.append(batch))
+    for (let n = 40; n < 80; n++) answers.push(publish(first, 'small', `${n}`.padEnd(1000, '.')))
+    await Promise.all(answers)
+    await first.append(batch)
+    await first.close()
+    const second = await open({ journalBytes: 65_536, journalMostBytes: 65_536 })
+    expect((await readAll(second, 'small')).map((data) => Number.parseInt(data, 10))).toEqual(Array.from({ length: 80 }, (_, n) => n))
+    expect((await readAll(second, 'c1')).map((data) => Number.parseInt(data, 10))).toEqual([
+      ...Array.from({ length: 30 }, (_, n) => n * 2 + 1),
+      ...Array.from({ length: 30 }, (_, n) => n * 2 + 1),
+    ])
+    expect((await second.head()).seq).toBe(200)
+  })
+
+  it('gives state and keys back after they were sealed, merged, and the store was opened again', async () => {
+    const options = { journalBytes: 16_384, journalMostBytes: 16_384, mergeFromBytes: 4096 }
+    const expires = systemRuntime.now() + 600_000
+    const first = await open(options)
+    const keyed = { kind: 'publication', channel: 'k', message: text('once'), once: { key: 'k', print: 'p', expires } } as const
+    const [placed] = placedOf(
+      await first.append({
+        items: [keyed],
+        state: [
+          { key: 'kept', value: encoder.encode('1'), expires: 0 },
+          { key: 'gone', value: encoder.encode('1'), expires: 0 },
+        ],
+      }),
+    )
+    for (let n = 0; n < 60; n++) await publish(first, 'a', 'x'.repeat(3000))
+    await first.append({
+      items: [],
+      state: [
+        { key: 'kept', value: encoder.encode('2'), expires: 0 },
+        { key: 'gone', value: null, expires: 0 },
+      ],
+    })
+    for (let n = 0; n < 60; n++) await publish(first, 'a', 'x'.repeat(3000))
+    await first.close()
+    const second = await open(options)
+    expect(decoder.decode(await second.getState('kept'))).toBe('2')
+    expect(await second.getState('gone')).toBeUndefined()
+    expect(placedOf(await second.append({ items: [keyed] }))).toEqual([{ ...placed, replayed: true }])
+  })
 })
