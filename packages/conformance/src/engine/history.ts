@@ -1,9 +1,9 @@
-import { cp, mkdtemp } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Engine } from '@fanfare/server'
 import type { Cursor } from '@fanfare/wire'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { append, drop, Ear, kept, openLab, publish, say, text, textOf } from './lab.ts'
 import type { EngineRow } from './row.ts'
 
@@ -149,6 +149,7 @@ function copies(row: EngineRow): void {
     await publish(lab.engine, 'a', '1', '2')
     await lab.engine.close()
     const copy = await mkdtemp(join(tmpdir(), 'fanfare-copy-'))
+    onTestFinished(() => rm(copy, { recursive: true, force: true }))
     await cp(lab.directory, copy, { recursive: true, filter: (source) => !source.endsWith('.sock') })
     const original = await lab.another(lab.directory)
     const lost = await append(original, say('a', '3'), say('a', '4'))
