@@ -159,6 +159,7 @@ function copies(row: EngineRow): void {
     for (const { mark, seq } of lost) expect(await restored.check({ mark, seq })).toMatchObject({ kind: 'diverged' })
     for (const { mark, seq } of own) expect(await restored.check({ mark, seq })).toEqual({ kind: 'same' })
     expect(await restored.check({ mark: await markOf(restored, 2), seq: 2 })).toEqual({ kind: 'same' })
+    await restored.close()
   })
 }
 
