@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { poll } from '../support/problems.ts'
+import { poll, receivers } from '../support/problems.ts'
 import { closeRaw, openRaw } from '../support/raw-client.ts'
 import { readAnswer, readHead, requestBytes, send } from '../support/raw-http.ts'
 import type { RawRequest } from '../support/raw-http.ts'
@@ -23,12 +23,6 @@ afterEach(closeRaw)
 const held: RawRequest = { path: '/channels/ahead/idle?wait=60' }
 const bytesOf = (...requests: readonly RawRequest[]): Buffer => Buffer.concat(requests.map((request) => requestBytes(port, request)))
 
-/** Held receivers by the server's own count. */
-async function receivers(): Promise<number> {
-  const metrics = (await send(port, { path: '/metrics' })).body.toString()
-  return [...metrics.matchAll(/^fanfare_receivers\{[^}]*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0)
-}
-
 describe('requests sent ahead', () => {
   it('behind a held poll leave nothing behind when their client goes', async () => {
     const ahead: readonly RawRequest[] = [
@@ -40,9 +34,9 @@ describe('requests sent ahead', () => {
     for (const next of ahead) {
       const connection = await openRaw(port)
       await connection.sent(bytesOf(held, next, next, next))
-      await expect.poll(receivers).toBe(1)
+      await expect.poll(async () => await receivers(port)).toBe(1)
       connection.reset()
-      await expect.poll(receivers).toBe(0)
+      await expect.poll(async () => await receivers(port)).toBe(0)
     }
   })
 
@@ -57,7 +51,7 @@ describe('requests sent ahead', () => {
     )
     expect((await readHead(connection)).status).toBe(200)
     connection.reset()
-    await expect.poll(receivers).toBe(0)
+    await expect.poll(async () => await receivers(port)).toBe(0)
   })
 
   it('that change something are carried out in their order: publish, delete, publish', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { countOf, poll, publish } from '../support/problems.ts'
+import { countOf, poll, publish, receivers } from '../support/problems.ts'
 import { closeRaw, openRaw } from '../support/raw-client.ts'
 import { header, readAnswer, readHead, requestBytes, send } from '../support/raw-http.ts'
 import { startServer } from '../support/start-server.ts'
@@ -16,12 +16,6 @@ beforeAll(async () => {
 })
 afterAll(async () => await server.close())
 afterEach(closeRaw)
-
-/** Held receivers by the server's own count. */
-async function receivers(): Promise<number> {
-  const metrics = (await send(port, { path: '/metrics' })).body.toString()
-  return [...metrics.matchAll(/^fanfare_receivers\{[^}]*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0)
-}
 
 describe('HEAD of a channel', () => {
   it('says the head and the count, without the publications, whatever is asked for besides', async () => {
@@ -132,7 +126,7 @@ describe('a poll', () => {
     const { cursor } = await publish(port, 'held', 'x')
     const connection = await openRaw(port)
     connection.send(requestBytes(port, { path: `/channels/held?since=${cursor}&wait=30` }))
-    await expect.poll(receivers).toBe(1)
+    await expect.poll(async () => await receivers(port)).toBe(1)
     const next = await publish(port, 'held', 'y')
     const answer = await readAnswer(connection, 'GET')
     expect(JSON.parse(answer.body.toString())).toMatchObject({ cursor: next.cursor, publications: [{ data: 'y' }], more: false, gaps: [] })

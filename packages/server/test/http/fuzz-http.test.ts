@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { innards, poll, publish } from '../support/problems.ts'
+import { innards, poll, publish, receivers } from '../support/problems.ts'
 import { requestBytes } from '../support/raw-http.ts'
 import { frame, handshakeHeaders, opcodes } from '../support/raw-websocket.ts'
 import { startServer } from '../support/start-server.ts'
@@ -219,6 +219,7 @@ describe('mutated requests and frames', () => {
       await attack(share, round * share, good)
       const canary = await publish(port, 'canary', String(round))
       expect((await poll(port, '/channels/canary?last=1')).publications[0]).toMatchObject({ cursor: canary.cursor, data: String(round) })
+      await expect.poll(async () => await receivers(port), { timeout: 5_000 }).toBe(0)
       heaps.push(heapUsed())
     }
     // What is published stays, and caches fill in the first rounds; connections that leaked would cost tens of KiB each.

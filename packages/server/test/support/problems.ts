@@ -83,3 +83,9 @@ export async function countOf(port: number, channel: string): Promise<number> {
   expect(answer.status).toBe(200)
   return Number(header(answer, 'fanfare-count'))
 }
+
+/** Receivers that are held, by the server's own count. */
+export async function receivers(port: number): Promise<number> {
+  const metrics = (await send(port, { path: '/metrics' })).body.toString()
+  return [...metrics.matchAll(/^fanfare_receivers\{[^}]*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0)
+}

@@ -55,6 +55,8 @@ export interface Frame {
   readonly fin: boolean
   readonly opcode: number
   readonly payload: Buffer
+  /** Bit RSV1 of RFC 7692, where it was granted. */
+  readonly compressed?: true
 }
 
 export interface Message {
@@ -66,10 +68,12 @@ export interface Message {
 export class RawWebSocket {
   readonly connection: RawConnection
   readonly head: Head
+  readonly #deflates: boolean
 
   constructor(connection: RawConnection, head: Head) {
     this.connection = connection
     this.head = head
+    this.#deflates = header(head, 'sec-websocket-extensions')?.startsWith('permessage-deflate') === true
   }
 
   send(...frames: readonly Uint8Array[]): void {
@@ -80,7 +84,7 @@ export class RawWebSocket {
     return await this.connection.until(
       'a frame',
       (pending) => {
-        const found = parseServerFrame(pending)
+        const found = parseServerFrame(pending, this.#deflates)
         if (found === undefined) return undefined
         this.connection.drop(found.bytes)
         return found.frame
@@ -143,12 +147,13 @@ function describeClose(payload: Buffer): string {
 }
 
 /** Section 5: what a server may send. Throws where it is something else. */
-function parseServerFrame(pending: Buffer): { readonly frame: Frame; readonly bytes: number } | undefined {
+function parseServerFrame(pending: Buffer, deflates: boolean): { readonly frame: Frame; readonly bytes: number } | undefined {
   const [first, second] = pending
   if (first === undefined || second === undefined) return undefined
   const opcode = first & 15
   const fin = (first & 0x80) !== 0
-  if ((first & 0x70) !== 0) throw new Error('the server set a reserved bit without an extension (section 5.2)')
+  const compressed = deflates && (opcode === opcodes.text || opcode === opcodes.binary) && (first & 0x40) !== 0
+  if ((first & (compressed ? 0x30 : 0x70)) !== 0) throw new Error('the server set a reserved bit without an extension (section 5.2)')
   if (!(Object.values(opcodes) as number[]).includes(opcode)) throw new Error(`the server sent the reserved opcode ${opcode} (section 5.2)`)
   if ((second & 0x80) !== 0) throw new Error('the server masked a frame (section 5.1)')
   const short = second & 127
@@ -159,7 +164,10 @@ function parseServerFrame(pending: Buffer): { readonly frame: Frame; readonly by
   if ((short === 126 && length < 126) || (short === 127 && length < 65_536))
     throw new Error('the server took more bytes for a length than it needs (section 5.2)')
   if (pending.length < at + length) return undefined
-  return { frame: { fin, opcode, payload: Buffer.from(pending.subarray(at, at + length)) }, bytes: at + length }
+  return {
+    frame: { fin, opcode, payload: Buffer.from(pending.subarray(at, at + length)), ...(compressed ? { compressed } : {}) },
+    bytes: at + length,
+  }
 }
 
 /** Section 4.2.2, 5.4: what the server answers to a key. */
