@@ -1,4 +1,5 @@
 import { FanfareError } from '@fanfare/wire'
+import type { Files } from './files.ts'
 
 /** The store's files are not what was synced. Says where, and what can be done. */
 export function damaged(file: string, place: number, what: string, extra: Record<string, unknown> = {}): FanfareError {
@@ -7,4 +8,9 @@ export function damaged(file: string, place: number, what: string, extra: Record
   return new FanfareError('storage-failed', `The store is damaged: ${file} at byte ${place}: ${what}. ${way}`, {
     extra: { file, place, ...extra },
   })
+}
+
+/** Throws where a file is missing that the manifest names; opening would make it. */
+export function mustExist(files: Files, file: string): void {
+  if (!files.list().some(({ name }) => name === file)) throw damaged(file, 0, 'the manifest names it, and it is missing')
 }

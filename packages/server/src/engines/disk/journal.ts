@@ -1,5 +1,5 @@
 import { type Block, blockOf, crcOf, newBlock } from './crc.ts'
-import { damaged } from './damage.ts'
+import { damaged, mustExist } from './damage.ts'
 import { type Files, type OpenFile, withFile } from './files.ts'
 import { frameStep } from './format.ts'
 import { type JournalRow, journalName } from './manifest.ts'
@@ -48,6 +48,7 @@ function writeHead(file: OpenFile, row: JournalRow): void {
 /** Reads a journal whole. Throws where its file or its head is not what the manifest says. */
 export function readJournal(files: Files, row: JournalRow, into?: Block): Block {
   const name = journalName(row.number)
+  mustExist(files, name)
   return withFile(files, name, (file) => {
     const size = file.size()
     if (size < row.size)

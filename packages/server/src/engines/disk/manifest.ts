@@ -64,11 +64,8 @@ export function readManifest(files: Files): Manifest | undefined {
     file.read(all, 0)
     return all
   })
-  const text = Buffer.from(bytes).toString('utf8')
-  const line = text.indexOf('\n')
-  const body = text.slice(0, line)
-  if (line < 0 || text.slice(line + 1) !== `${crc32(body).toString(16)}\n`)
-    throw damaged(manifestName, 0, 'it lists all files of the store, so nothing can be read without it')
+  const [body = '', crc] = Buffer.from(bytes).toString('utf8').split('\n', 2)
+  if (crc !== crc32(body).toString(16)) throw damaged(manifestName, 0, 'it lists all files of the store, so nothing can be read without it')
   const manifest = JSON.parse(body) as Manifest
   if (manifest.version !== 1) throw damaged(manifestName, 0, `it has version ${String(manifest.version)}, written by a newer Fanfare`)
   return manifest
@@ -78,8 +75,8 @@ export function readManifest(files: Files): Manifest | undefined {
 export function replaceManifest(files: Files, manifest: Manifest): void {
   const body = JSON.stringify(manifest)
   const bytes = Buffer.from(`${body}\n${crc32(body).toString(16)}\n`)
-  // A left-over of a crash may be longer than what is written now.
-  if (files.list().some(({ name }) => name === temporaryName)) files.remove(temporaryName)
+  // What a crash left under the temporary name is written over, never removed: a removal, a new file and its renaming may reach the disk in another
+  // order, and then the old one would become the manifest. It may be longer; what stands behind the CRC's line is not read.
   withFile(files, temporaryName, (file) => {
     file.write(bytes, 0)
     file.sync()
@@ -89,12 +86,12 @@ export function replaceManifest(files: Files, manifest: Manifest): void {
 }
 
 /** Names that the store gives to files. */
-export const storeFile = /^(?:journal-\d+|segment-\d+|names-\d+|manifest(?:\.new)?)$/
+export const storeFile = /^(?:journal-\d+|segment-\d+|names-\d+|manifest)$/
 
 /** Are there files of a store that no manifest names? A crash at the very first start leaves at most its first journal. */
 export function lacksManifest(files: Files): boolean {
   const names = files.list().map(({ name }) => name)
-  return !names.includes(manifestName) && names.some((name) => storeFile.test(name) && name !== journalName(1) && name !== temporaryName)
+  return !names.includes(manifestName) && names.some((name) => storeFile.test(name) && name !== journalName(1))
 }
 
 /** Removes what a crash left over: every file of the store's own shape that the manifest does not name. */

@@ -1,5 +1,5 @@
 import { newBlock } from './crc.ts'
-import { damaged } from './damage.ts'
+import { damaged, mustExist } from './damage.ts'
 import { type Files, withFile } from './files.ts'
 import { kinds, padded, recordChannel, recordIsWhole, recordKind, recordLength, recordOffset, recordSeq } from './format.ts'
 import { FrameWriter } from './frame-writer.ts'
@@ -17,6 +17,7 @@ export interface NameUse {
 export function readNames(files: Files, { names }: Manifest, use: (id: number, entry: NameUse) => void): void {
   if (names.length === 0) return
   const name = namesName(names.number)
+  mustExist(files, name)
   const block = newBlock(names.length)
   const count = withFile(files, name, (file) => file.read(block.bytes, 0))
   if (count < names.length) throw damaged(name, count, `it is shorter than the ${names.length} bytes that the manifest says`)

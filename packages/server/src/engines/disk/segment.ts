@@ -1,5 +1,5 @@
 import { type Block, blockOf, crcOf, newBlock } from './crc.ts'
-import { damaged } from './damage.ts'
+import { damaged, mustExist } from './damage.ts'
 import { type Files, type OpenFile, withFile } from './files.ts'
 import { type SegmentRow, segmentName } from './manifest.ts'
 
@@ -123,16 +123,10 @@ export function encodeTrailer(trailer: Trailer, footerCrc: number): Block {
 /** Reads and checks trailer, rows and marks. Throws where they are not what was written. */
 export function readFooter(files: Files, segment: SegmentRow): { readonly trailer: Trailer; readonly rows: Block; readonly marks: Block } {
   const name = segmentName(segment.number)
+  mustExist(files, name)
   return withFile(files, name, (file) => {
     const size = file.size()
-    if (size < segment.length)
-      throw damaged(
-        name,
-        size,
-        size === 0
-          ? 'the manifest names it, and it is missing or empty'
-          : `it is shorter than the ${segment.length} bytes that the manifest says`,
-      )
+    if (size < segment.length) throw damaged(name, size, `it is shorter than the ${segment.length} bytes that the manifest says`)
     const { trailer, footerCrc } = readTrailer(file, segment)
     const rows = newBlock(trailer.rows * rowBytes)
     const marks = newBlock(trailer.marks * markBytes)

@@ -286,26 +286,30 @@ const outcomes = 8
 export function runLives(seed: number, states: number, untilFirst = false): Findings {
   const findings: Findings = { states: 0, lost: 0, invented: 0, refused: 0, first: undefined }
   for (let n = 0; findings.states < states && !(untilFirst && findings.first !== undefined); n++) {
-    const chance = chanceOf(seed * 1_000_003 + n)
-    let life = new Life(chance, findings)
-    for (let end = 0; end < 6; end++) {
-      life.cutAfter(chance(120))
-      try {
-        if (life.begin()) life.live(60)
-      } catch (error) {
-        // Cut within the start itself.
-        if (!(error instanceof PowerCut)) throw error
-      }
-      life.disk.onStep = undefined
-      const killed = chance(3) === 0
-      const ends = killed ? [life.fork(life.disk.kill())] : Array.from({ length: outcomes }, () => life.fork(life.disk.crash(chance)))
-      const going = ends.pop()!
-      for (const other of ends) if (other.begin()) lookAgain(other, chance)
-      life = going
-      if (findings.first !== undefined) findings.first += findings.first.includes('(seed') ? '' : ` (seed ${seed}, life ${n}, end ${end})`
-    }
+    const before = findings.first
+    runLife(chanceOf(seed * 1_000_003 + n), findings)
+    if (before === undefined && findings.first !== undefined) findings.first += ` (seed ${seed}, life ${n})`
   }
   return findings
+}
+
+function runLife(chance: Chance, findings: Findings): void {
+  let life = new Life(chance, findings)
+  for (let end = 0; end < 6; end++) {
+    life.cutAfter(chance(120))
+    try {
+      if (life.begin()) life.live(60)
+    } catch (error) {
+      // Cut within the start itself.
+      if (!(error instanceof PowerCut)) throw error
+    }
+    life.disk.onStep = undefined
+    const ends =
+      chance(3) === 0 ? [life.fork(life.disk.kill())] : Array.from({ length: outcomes }, () => life.fork(life.disk.crash(chance)))
+    const going = ends.pop()!
+    for (const other of ends) if (other.begin()) lookAgain(other, chance)
+    life = going
+  }
 }
 
 /** What a start gave out once must still be there when the power goes right after it. */
