@@ -195,27 +195,28 @@ async function readAll(url: string, channel: string): Promise<readonly Publicati
   }
 }
 
-async function killAgainAndAgain(life: Life, answers: () => Promise<void>): Promise<void> {
-  for (let kill = 0; kill < kills; kill++) {
+async function killAgainAndAgain(life: Life, answers: () => Promise<void>, stop: AbortSignal): Promise<void> {
+  for (let kill = 0; kill < kills && !stop.aborted; kill++) {
     await life.url()
     // Some publishes are answered in each life, and the end comes at any moment after.
     await answers()
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 300))
-    await life.kill()
+    if (!stop.aborted) await life.kill()
   }
   await life.url()
   await answers()
 }
 
-/** A wait for the next answered publishes. */
-function answerCounter(): { readonly answered: () => void; readonly next: (count: number) => Promise<void> } {
+/** A wait for the next answered publishes; it ends with the test as well. */
+function answerCounter(stop: AbortSignal): { readonly answered: () => void; readonly next: (count: number) => Promise<void> } {
   let waiting: { count: number; done: () => void } | undefined
+  stop.addEventListener('abort', () => waiting?.done())
   return {
     answered: () => {
       if (waiting !== undefined && --waiting.count <= 0) waiting.done()
     },
     next: async (count) => {
-      await new Promise<void>((done) => (waiting = { count, done }))
+      if (!stop.aborted) await new Promise<void>((done) => (waiting = { count, done }))
       waiting = undefined
     },
   }
@@ -228,9 +229,9 @@ describe('kill -9 during publishing', () => {
     async () => {
       const life = new Life()
       const book = new Book()
-      const counter = answerCounter()
       const publishing = new AbortController()
       const following = new AbortController()
+      const counter = answerCounter(following.signal)
       const ends: Ends = { publishing: publishing.signal, trying: following.signal }
       life.start()
       const followers = [
@@ -245,8 +246,9 @@ describe('kill -9 during publishing', () => {
       const runs = followers.map(async (follower) => await follower.run(life, following.signal))
       const published = Array.from({ length: publishers }, async (_, number) => await publisher(life, book, number, ends, counter.answered))
       const work = Promise.all([...runs, ...published])
+      const killing = killAgainAndAgain(life, async () => await counter.next(100), following.signal)
       try {
-        await Promise.race([killAgainAndAgain(life, async () => await counter.next(100)), work])
+        await Promise.race([killing, work])
         publishing.abort()
         const keyed = (await Promise.all(published)).flat()
         const url = await life.url()
@@ -265,6 +267,7 @@ describe('kill -9 during publishing', () => {
       } finally {
         publishing.abort()
         following.abort()
+        await Promise.allSettled([killing])
         await life.end()
         await Promise.allSettled([work, ...runs, ...published])
       }
