@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { countOf, expectProblem, innards, poll, publish } from '../support/problems.ts'
+import { countOf, expectProblem, innards, poll, publish, receivers } from '../support/problems.ts'
 import { closeRaw, openRaw } from '../support/raw-client.ts'
 import type { RawConnection } from '../support/raw-client.ts'
 import { header, readAnswer, readHead, requestBytes, send } from '../support/raw-http.ts'
@@ -137,6 +137,50 @@ describe('an upgrade that is none', () => {
     if (answer.status === 200) return
     expect(header(answer, 'connection')?.toLowerCase()).toBe('close')
     await answer.connection.untilEnd()
+  })
+
+  it.each([
+    ['/channels/other', 'h2c'],
+    ['/channels/other?wait=60', 'h2c'],
+    ['/channels/other?transport=sse', 'h2c'],
+    ['/channels/other', 'websocke~t'],
+    ['/subscribe?channel=a&channel=b', 'TLS/1.0'],
+  ])('is answered without it, and holds nothing when its client goes: %s, Upgrade: %s', async (path, protocol) => {
+    for (const goes of ['ends', 'resets', 'ends at once'] as const) {
+      const connection = await openRaw(port)
+      connection.send(
+        requestBytes(port, {
+          path,
+          headers: [
+            ['Connection', 'Upgrade'],
+            ['Upgrade', protocol],
+          ],
+        }),
+      )
+      if (goes === 'ends at once') connection.end()
+      // Nothing else says that the server has read the request: another connection is answered behind it.
+      await poll(port, '/channels/other')
+      if (goes === 'ends') connection.end()
+      if (goes === 'resets') connection.reset()
+      await expect.poll(async () => await receivers(port)).toBe(0)
+      connection.close()
+    }
+  })
+
+  it('is answered without it: a publish, a poll, a stream', async () => {
+    const offer = [
+      ['Connection', 'Upgrade, HTTP2-Settings'],
+      ['Upgrade', 'h2c'],
+      ['HTTP2-Settings', 'AAMAAABkAAQCAAAAAAIAAAAA'],
+    ] as const
+    expect((await send(port, { method: 'POST', path: '/channels/offered', headers: offer, body: 'x'.repeat(60_000) })).status).toBe(201)
+    const answer = await send(port, { path: '/channels/offered?since=earliest', headers: offer })
+    expect([answer.status, (JSON.parse(answer.body.toString()) as { publications: unknown[] }).publications.length]).toEqual([200, 1])
+    const stream = await openRaw(port)
+    stream.send(requestBytes(port, { path: '/channels/offered?transport=sse', headers: offer }))
+    expect((await readHead(stream)).status).toBe(200)
+    await publish(port, 'offered', 'over the stream')
+    await stream.until('the publication', (pending) => (pending.includes('data: over the stream\n') ? true : undefined))
   })
 
   it('leaves the server as it was', async () => {
