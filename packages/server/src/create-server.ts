@@ -226,7 +226,8 @@ function urlOf(address: AddressInfo | string | null): string {
 
 function messageOf(data: unknown, fields: { event?: string; id?: string; type?: string }): Message {
   if (typeof data === 'string') return { data: encodeUtf8(data), format: 'text', ...fields, type: fields.type ?? 'text/plain' }
-  if (data instanceof Uint8Array) return { data: data.slice(), format: 'bytes', ...fields, type: fields.type ?? 'application/octet-stream' }
+  if (data instanceof Uint8Array)
+    return { data: new Uint8Array(data), format: 'bytes', ...fields, type: fields.type ?? 'application/octet-stream' }
   const json = JSON.stringify(data) as string | undefined
   const bytes = json === undefined ? undefined : encodeUtf8(json)
   if (bytes === undefined || jsonProblem(bytes) !== undefined) throw new FanfareError('payload-malformed', 'the data has no JSON')

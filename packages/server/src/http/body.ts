@@ -43,6 +43,9 @@ function tooLarge({ mostBytes, tooLarge: code }: BodyLimits): FanfareError {
   return new FanfareError(code, `at most ${mostBytes} bytes are allowed here`)
 }
 
+/** So much may stay in memory with a body. */
+const slackBytes = 256
+
 const reader = Symbol('reader')
 interface Read extends IncomingMessage {
   [reader]?: BodyReader
@@ -102,15 +105,15 @@ class BodyReader implements Timed {
     this.#refuse(new FanfareError('request-timeout', `the body did not arrive within ${this.#limits.bodyMs} ms`))
   }
 
-  /** A copy: a chunk is a part of what the socket read, which would stay in memory with it. */
+  /** Node gives a body that came in one piece in memory of its own, mostly; what is part of more would keep that in memory, and is copied. */
   #whole(): Uint8Array {
-    const body = new Uint8Array(this.#length)
-    if (this.#more === undefined) {
-      if (this.#first !== undefined) body.set(this.#first)
-      return body
+    const first = this.#first
+    if (first !== undefined && this.#more === undefined && first.buffer.byteLength - first.length <= slackBytes) {
+      return new Uint8Array(first.buffer, first.byteOffset, first.length)
     }
+    const body = new Uint8Array(this.#length)
     let at = 0
-    for (const chunk of this.#more) {
+    for (const chunk of this.#more ?? (first === undefined ? [] : [first])) {
       body.set(chunk, at)
       at += chunk.length
     }

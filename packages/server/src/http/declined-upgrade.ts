@@ -20,9 +20,12 @@ export function answerDeclined(
   const res = new ServerResponse(asked)
   res.shouldKeepAlive = false
   res.assignSocket(socket)
+  // What node does for the responses of its own requests.
   res.once('finish', () => {
     res.detachSocket(socket)
     socket.destroySoon()
+    res.destroyed = true
+    res.emit('close')
   })
   feedBody(asked, socket, head)
   answer(asked, res)

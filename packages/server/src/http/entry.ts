@@ -19,7 +19,7 @@ const allowedHeaders = 'Content-Type, Accept, Last-Event-ID, Prefer, Idempotency
 const preflightSeconds = '600'
 
 /** Requests of one connection that wait for their turn; a client that sends more ahead is cut. */
-const mostAhead = 100
+const mostAhead = 1000
 const ahead = new WeakMap<Socket, number>()
 const publishing = Symbol('publishing')
 type Marked = ServerResponse & { [publishing]?: true }

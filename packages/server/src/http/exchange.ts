@@ -17,7 +17,7 @@ export interface Exchange {
 /** Writes the head. Once the server goes down each answer is the last on its connection, so that no client sends into one that closes. */
 export function writeHead({ site, res, headers }: Exchange, status: number, fields: readonly string[]): void {
   if (site.state.draining) res.shouldKeepAlive = false
-  res.writeHead(status, [...headers, ...fields])
+  res.writeHead(status, headers.concat(fields))
 }
 
 /** An answer with JSON; `fields` are more header fields. */

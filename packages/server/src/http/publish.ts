@@ -6,7 +6,7 @@ import type { Published } from '../core/node-contract.ts'
 import { takeBody } from './body.ts'
 import type { BodyTaker } from './body.ts'
 import type { Exchange } from './exchange.ts'
-import { answerJson, begin, end, refuse } from './exchange.ts'
+import { begin, end, refuse, writeHead } from './exchange.ts'
 import { channelOf } from './channel-name.ts'
 
 /** `POST /channels/{channel}` (CONTRACT section 3). */
@@ -53,9 +53,22 @@ class Publishing implements BodyTaker {
   }
 
   #answer(published: Published): void {
-    const cursor = ['Fanfare-Cursor', published.cursor]
-    answerJson(this.#exchange, 201, publishedJson(published), published.replayed ? [...cursor, 'Idempotent-Replayed', 'true'] : cursor)
-    end(this.#exchange.site)
+    const { res, site } = this.#exchange
+    end(site)
+    if (res.destroyed) return
+    const json = publishedJson(published)
+    // Answers to POST are not kept by anybody, so nothing has to forbid it.
+    const fields = [
+      'Content-Type',
+      'application/json',
+      'Content-Length',
+      String(Buffer.byteLength(json)),
+      'Fanfare-Cursor',
+      published.cursor,
+    ]
+    if (published.replayed) fields.push('Idempotent-Replayed', 'true')
+    writeHead(this.#exchange, 201, fields)
+    res.end(json)
   }
 
   #refuse(error: unknown): void {

@@ -81,7 +81,8 @@ class PlainConversation implements Conversation, Sink {
   message(data: Uint8Array, binary: boolean): void {
     const { publishTo } = this.#request
     if (publishTo === undefined) return this.#refuse(new FanfareError('request-malformed', 'of several channels, a message has no address'))
-    const own = data.slice()
+    // A Buffer's own `slice` would be a view of all that the socket read with it.
+    const own = new Uint8Array(data)
     const message: Message = binary
       ? { data: own, format: 'bytes', type: 'application/octet-stream' }
       : { data: own, format: 'text', type: 'text/plain' }

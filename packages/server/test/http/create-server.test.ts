@@ -61,6 +61,16 @@ describe('publish by the application', () => {
     ])
   })
 
+  it('keeps its own copy of bytes', async () => {
+    const { server, port } = await start()
+    const bytes = Buffer.from('as it was')
+    const publishing = server.publish('copied', bytes)
+    bytes.fill('x')
+    await publishing
+    const { publications } = await poll(port, '/channels/copied?since=earliest')
+    expect(Buffer.from(String(publications[0]?.data), 'base64').toString()).toBe('as it was')
+  })
+
   it('rejects what has no JSON, a bad name, and a bad key', async () => {
     const { server } = await start()
     await expect(server.publish('own', undefined)).rejects.toMatchObject({ code: 'payload-malformed' })

@@ -160,7 +160,7 @@ describe('requests that were sent ahead', () => {
 
   it('end the connection when there are more than anybody needs', async () => {
     const connection = await openRaw(port)
-    connection.send(Buffer.concat(Array.from({ length: 200 }, () => requestBytes(port, { path: '/channels/flood?wait=30' }))))
+    connection.send(Buffer.concat(Array.from({ length: 2000 }, () => requestBytes(port, { path: '/channels/flood?wait=30' }))))
     await connection.untilEnd()
     await expect.poll(async () => await held()).toBe(0)
   })
