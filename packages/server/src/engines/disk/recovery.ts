@@ -1,4 +1,4 @@
-import type { Block } from './crc.ts'
+import { type Block, newBlock } from './crc.ts'
 import { damaged } from './damage.ts'
 import { type Files, withFile } from './files.ts'
 import {
@@ -39,6 +39,8 @@ export interface Recovered {
   readonly cutAt: SyncedPlace | undefined
 }
 
+const nothing = newBlock(0)
+
 interface Walk {
   seq: number
   start: number
@@ -53,14 +55,19 @@ interface Walk {
 export function recoverJournals(files: Files, rows: readonly JournalRow[], sealedSeq: number, cutDamage = false): Recovered {
   const walk: Walk = { seq: sealedSeq, start: 0, synced: { generation: 0, place: 0 } }
   const journals: RecoveredJournal[] = []
+  const named = new Map<number, number>()
+  let unused: Block | undefined
   for (const row of rows) {
-    const block = readJournal(files, row)
+    const block = readJournal(files, row, unused)
     const before = walk.seq
     const end = walkJournal(row, block, walk)
-    journals.push({ row, block, end, before })
+    noteNamed({ row, block, end, before }, named)
+    // One that holds nothing needs no memory of its own.
+    unused = end === journalBegin ? block : undefined
+    journals.push({ row, block: end === journalBegin ? nothing : block, end, before })
   }
   const recovered = { journals, head: walk.seq, start: walk.start, synced: walk.synced, cutAt: undefined }
-  const damage = findDamage(journals)
+  const damage = findDamage(journals, named)
   if (damage === undefined) return recovered
   const { row } = journals[damage.index]!
   if (!cutDamage)
@@ -102,9 +109,10 @@ function lastSeqOf(block: Block, at: number, frame: FrameHead): number | undefin
 }
 
 /** The first journal whose accepted frames end below a place that any valid frame, accepted or not, calls synced. */
-function findDamage(journals: readonly RecoveredJournal[]): { readonly index: number; readonly place: number } | undefined {
-  const named = new Map<number, number>()
-  for (const journal of journals) noteNamed(journal, named)
+function findDamage(
+  journals: readonly RecoveredJournal[],
+  named: ReadonlyMap<number, number>,
+): { readonly index: number; readonly place: number } | undefined {
   const index = journals.findIndex(({ row, end }) => (named.get(row.generation) ?? 0) > end)
   return index < 0 ? undefined : { index, place: journals[index]!.end }
 }

@@ -285,10 +285,11 @@ const outcomes = 8
 /** Lives of several starts each; each end is looked at in several outcomes, and one of them goes on. */
 export function runLives(seed: number, states: number, untilFirst = false): Findings {
   const findings: Findings = { states: 0, lost: 0, invented: 0, refused: 0, first: undefined }
-  for (let n = 0; findings.states < states && !(untilFirst && findings.first !== undefined); n++) {
+  for (let n = 0; findings.states < states; n++) {
     const before = findings.first
     runLife(chanceOf(seed * 1_000_003 + n), findings)
     if (before === undefined && findings.first !== undefined) findings.first += ` (seed ${seed}, life ${n})`
+    if (untilFirst && findings.first !== undefined) break
   }
   return findings
 }
