@@ -342,4 +342,28 @@ describe('two servers on one directory', () => {
     heir.child.kill('SIGTERM')
     expect(await heir.ended).toBe(0)
   })
+
+  it('of four that start at once one listens and the others refuse, again after it was killed', { timeout: 60_000 }, async () => {
+    const shared = join(directory, 'raced')
+    for (let round = 0; round < 3; round++) {
+      const all = Array.from({ length: 4 }, () => command(['serve', '--listen', '127.0.0.1:0', '--data', shared], { directory }))
+      try {
+        const ends = await Promise.all(
+          all.map(async (one) => {
+            const listens = one
+              .until((stdout) => stdout.includes('listens on'))
+              .then(
+                () => 'listens',
+                () => one.ended,
+              )
+            return await Promise.race([one.ended, listens])
+          }),
+        )
+        expect(ends.sort()).toEqual([1, 1, 1, 'listens'])
+      } finally {
+        for (const one of all) one.child.kill('SIGKILL')
+        await Promise.all(all.map(async (one) => await one.ended))
+      }
+    }
+  })
 })
