@@ -1,8 +1,9 @@
 import { newBlock } from './crc.ts'
 import { damaged, mustExist } from './damage.ts'
 import { type Files, withFile } from './files.ts'
-import { kinds, padded, recordChannel, recordIsWhole, recordKind, recordLength, recordOffset, recordSeq } from './format.ts'
+import { kinds, padded, recordChannel, recordKind, recordLength, recordOffset, recordSeq } from './format.ts'
 import { FrameWriter } from './frame-writer.ts'
+import { Forward } from './merging.ts'
 import { type Manifest, namesName } from './manifest.ts'
 import { readName } from './record-reader.ts'
 
@@ -18,18 +19,21 @@ export function readNames(files: Files, { names }: Manifest, use: (id: number, e
   if (names.length === 0) return
   const name = namesName(names.number)
   mustExist(files, name)
-  const block = newBlock(names.length)
-  const count = withFile(files, name, (file) => file.read(block.bytes, 0))
-  if (count < names.length) throw damaged(name, count, `it is shorter than the ${names.length} bytes that the manifest says`)
-  for (let at = 0; at < names.length; at += padded(recordLength(block, at))) {
-    if (!recordIsWhole(block, at, names.length)) throw damaged(name, at, 'the names of channels can not be read')
-    const known = recordKind(block, at) === kinds.name
-    use(recordChannel(block, at), {
-      name: known ? readName(block, at) : undefined,
-      since: recordSeq(block, at),
-      forgotten: recordOffset(block, at),
-    })
-  }
+  withFile(files, name, (file) => {
+    if (file.size() < names.length) throw damaged(name, file.size(), `it is shorter than the ${names.length} bytes that the manifest says`)
+    // By the window: a million names would else be 56 MB at once.
+    const forward = new Forward(file, names.length)
+    for (let place = 0; place < names.length;) {
+      const { block, at } = forward.record(place)
+      const known = recordKind(block, at) === kinds.name
+      use(recordChannel(block, at), {
+        name: known ? readName(block, at) : undefined,
+        since: recordSeq(block, at),
+        forgotten: recordOffset(block, at),
+      })
+      place += padded(recordLength(block, at))
+    }
+  })
 }
 
 /** Writes behind the end; it counts when the manifest says so. */

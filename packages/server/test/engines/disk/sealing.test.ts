@@ -119,4 +119,17 @@ describe('a sealed store', () => {
     expect(deletions).toEqual([150])
     await engine.close()
   })
+
+  it('gives the room back of what is not kept', async () => {
+    const files = new SimulatedDisk()
+    const engine = await openSimulated(files, testRuntime(1), [ruleOf('**', { publications: 20 })])
+    for (let n = 0; n < 1000; n++)
+      await engine.append({ items: Array.from({ length: 10 }, (_, k) => publicationOf(`c${k}`, `${n}`.padEnd(300, '.'))) })
+    for (let k = 0; k < 10; k++) expect(await engine.facts(`c${k}`)).toMatchObject({ count: 20, lastOffset: 1000 })
+    // 200 records of 344 bytes are kept; three journals of 64 KiB.
+    const bytes = files.list().reduce((sum, { size }) => sum + size, 0)
+    expect(bytes).toBeLessThan(4 * 200 * 344 + 3 * 65_536)
+    expect(engine.stats().publications).toBe(200)
+    await engine.close()
+  })
 })
