@@ -63,10 +63,21 @@ export async function createServer(options: ServerOptions = {}): Promise<Fanfare
     held: new HeldSet(),
     forms: plainForms,
     compression: settings.compression,
-    report: (error) => log.error({ error: error instanceof Error ? error.stack : String(error) }, 'a connection failed'),
+    report(error) {
+      ground.failures++
+      log.error({ error: textOf(error) }, 'a request or connection failed')
+    },
+    failures: 0,
   }
-  const metrics = createMetrics({ node, engine, held: ground.held, flow: ground.flow, commits })
+  const metrics = createMetrics({ node, engine, ground, commits })
   return new RunningServer(makeSite(settings, ground, metrics), engine)
+}
+
+/** An error with what it came from, places in the code included. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const text = error.stack ?? error.message
+  return error.cause === undefined ? text : `${text}\ncaused by: ${textOf(error.cause)}`
 }
 
 /** The engine is closed again where the node can't be opened over it. */

@@ -13,9 +13,10 @@ import {
 } from '@fanfare/wire'
 import type { MessageItem, Problem } from '@fanfare/wire'
 import type { FanfareNode, Published, PublishOptions } from '../core/node-contract.ts'
+import { tellable } from '../protocols/tellable.ts'
 import { readBody } from './body.ts'
 import type { Exchange } from './exchange.ts'
-import { answerJson, knownError, work } from './exchange.ts'
+import { answerJson, work } from './exchange.ts'
 import { idempotencyKey, refuseEncodings } from './publish.ts'
 import { flagOf } from './receive.ts'
 import { onlyValue, parseQuery } from './target.ts'
@@ -71,12 +72,17 @@ function errorOf({ code, problem }: Problem): Error {
 
 function answerAll(exchange: Exchange, results: readonly (Published | Error)[]): void {
   const replayed = results.some((result) => !(result instanceof Error) && result.replayed)
-  answerJson(exchange, 200, `[${results.map(resultJson).join(',')}]`, replayed ? ['Idempotent-Replayed', 'true'] : undefined)
+  answerJson(
+    exchange,
+    200,
+    `[${results.map((result) => resultJson(exchange, result)).join(',')}]`,
+    replayed ? ['Idempotent-Replayed', 'true'] : undefined,
+  )
 }
 
-function resultJson(result: Published | Error): string {
+function resultJson({ site }: Exchange, result: Published | Error): string {
   if (!(result instanceof Error)) return publishedJson(result)
-  const { code, message } = knownError(result)
+  const { code, message } = tellable(result, (failure) => site.ground.report(failure))
   return `{"error":${errorJson(code, message)}}`
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { FanfareError } from '@fanfare/wire'
+import { tellable } from '../protocols/tellable.ts'
 import { expectsContinue } from './body.ts'
 import type { Site } from './site.ts'
 import type { Target } from './target.ts'
@@ -32,8 +33,7 @@ export function answerJson(exchange: Exchange, status: number, json: string, fie
 /** A problem document (RFC 9457). Anything that is no FanfareError is told as `internal`, and logged. */
 export function refuse(exchange: Exchange, error: unknown, fields: readonly string[] = noFields): void {
   const { req, res, site } = exchange
-  const known = knownError(error)
-  if (known.status === 500) site.settings.log.error({ error: messageOf(error) }, 'a request failed')
+  const known = tellable(error, (failure) => site.ground.report(failure))
   if (res.headersSent || res.destroyed) return
   const json = problemJson(known)
   const length = String(Buffer.byteLength(json))
@@ -80,10 +80,6 @@ export function problemJson(error: FanfareError): string {
   return JSON.stringify({ status, title, detail: error.message, code, ...extra })
 }
 
-export function knownError(error: unknown): FanfareError {
-  return error instanceof FanfareError ? error : new FanfareError('internal', 'the server could not answer', { cause: error })
-}
-
 /**
  * Does work that takes time and answers it; what it throws is refused. A clean end waits for it; once the server goes down nothing is begun. The response's
  * own end is no measure: of a request that was sent ahead it never comes, where the client goes first.
@@ -107,8 +103,3 @@ export function end({ state }: Site): void {
 
 const noFields: readonly string[] = []
 const noStore = ['Cache-Control', 'no-store']
-
-function messageOf(error: unknown): string {
-  const cause = error instanceof FanfareError ? error.cause : error
-  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
-}

@@ -2,16 +2,14 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { IntervalHistogram } from 'node:perf_hooks'
 import type { FanfareNode } from '../core/node-contract.ts'
 import type { Engine } from '../engines/engine.ts'
-import type { HeldSet } from '../transports/held.ts'
-import type { SocketFlow } from '../transports/socket-writer.ts'
+import type { Ground } from '../transports/transport.ts'
 import { transportNames } from '../transports/names.ts'
 
 /** What the page is made of; all of it is asked when the page is. */
 export interface MetricSources {
   readonly node: FanfareNode
   readonly engine: Engine
-  readonly held: HeldSet
-  readonly flow: SocketFlow
+  readonly ground: Pick<Ground, 'held' | 'flow' | 'failures'>
   readonly commits: CommitTimes
 }
 
@@ -84,7 +82,7 @@ export function createMetrics(sources: MetricSources): Metrics {
 
 type Sample = readonly [labels: string, value: number]
 
-function page({ node, engine, held, flow, commits }: MetricSources, delay: IntervalHistogram): string {
+function page({ node, engine, ground, commits }: MetricSources, delay: IntervalHistogram): string {
   const { counters } = node
   const stats = engine.stats()
   const lines: string[] = []
@@ -99,7 +97,7 @@ function page({ node, engine, held, flow, commits }: MetricSources, delay: Inter
     'fanfare_receivers',
     'gauge',
     'Open responses and connections, by transport.',
-    transportNames.map((name) => [`{transport="${name}"}`, held.counts.get(name) ?? 0]),
+    transportNames.map((name) => [`{transport="${name}"}`, ground.held.counts.get(name) ?? 0]),
   )
   one('fanfare_subscriptions', 'gauge', 'Receivers that core serves; each channel of fanfare.v1 is one.', counters.receivers)
   one('fanfare_receivers_parked', 'gauge', 'Receivers whose socket takes no more for now.', counters.parked)
@@ -117,8 +115,14 @@ function page({ node, engine, held, flow, commits }: MetricSources, delay: Inter
   one('fanfare_store_failed', 'gauge', '1 after a failed sync: nothing is acknowledged until a restart.', stats.failed ? 1 : 0)
   one('fanfare_commit_waiting_bytes', 'gauge', 'Bytes of publishes that wait for their commit.', stats.waitingBytes)
   one('fanfare_idempotency_keys', 'gauge', 'Idempotency keys remembered.', stats.idempotencyKeys)
-  one('fanfare_sockets_waiting_bytes', 'gauge', 'Bytes that wait for sockets.', flow.waitingBytes)
+  one('fanfare_sockets_waiting_bytes', 'gauge', 'Bytes that wait for sockets.', ground.flow.waitingBytes)
   one('fanfare_pages_bytes', 'gauge', 'Bytes of tails and pages in memory.', counters.pagesBytes)
+  one(
+    'fanfare_internal_errors_total',
+    'counter',
+    'Requests and connections that failed for a reason inside; the log says which.',
+    ground.failures,
+  )
   one('fanfare_resident_bytes', 'gauge', 'Resident memory of the process.', process.memoryUsage.rss())
   return `${lines.join('\n')}\n`
 }

@@ -24,7 +24,7 @@ import type { Question, Transport } from '../transports/transport.ts'
 import { readBody } from './body.ts'
 import { channelOf } from './channel-name.ts'
 import type { Exchange } from './exchange.ts'
-import { knownError, refuse, work } from './exchange.ts'
+import { refuse, work } from './exchange.ts'
 import { refuseEncodings } from './publish.ts'
 import type { Site } from './site.ts'
 import type { Query, Target } from './target.ts'
@@ -66,7 +66,7 @@ function receive(exchange: Exchange, channels: Channels, since?: Since): void {
   const { site, req, res, headers } = exchange
   const { question, transport } = askedOf(site, req, exchange.target, channels, { upgrade: false, since })
   const refuseAs = (error: unknown): void => {
-    const { status } = knownError(error)
+    const status = error instanceof FanfareError ? error.status : 500
     if (transport.name === 'sse' && (status === 503 || status === 429)) refuseSse(res, headers, retryMs(site))
     else refuse(exchange, error)
   }

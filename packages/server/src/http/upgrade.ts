@@ -4,12 +4,14 @@ import { STATUS_CODES } from 'node:http'
 import { FanfareError, orThrow } from '@fanfare/wire'
 import { plainConversation } from '../protocols/plain-conversation.ts'
 import { protocols } from '../protocols/index.ts'
+import { tellable } from '../protocols/tellable.ts'
+import type { ProtocolContext } from '../protocols/protocol.ts'
 import type { UpgradeCall } from '../transports/transport.ts'
 import { receiveRequest } from '../transports/transport.ts'
 import { channelOf, channelPrefix } from './channel-name.ts'
 import { answerDeclined } from './declined-upgrade.ts'
 import { answer, visitorOf } from './entry.ts'
-import { knownError, problemJson } from './exchange.ts'
+import { problemJson } from './exchange.ts'
 import { askedOf, channelsOfQuery } from './receive.ts'
 import type { Site } from './site.ts'
 import type { Target } from './target.ts'
@@ -28,7 +30,10 @@ export function upgrade(site: Site, req: IncomingMessage, socket: Duplex, head: 
     const call: UpgradeCall = { req, socket, head, subprotocol, converse }
     transport.upgrade?.(call)
   } catch (error) {
-    refuseUpgrade(socket, knownError(error))
+    refuseUpgrade(
+      socket,
+      tellable(error, (failure) => site.ground.report(failure)),
+    )
   }
 }
 
@@ -40,15 +45,20 @@ function destination(site: Site, req: IncomingMessage, target: Target): Destinat
   if (!one && target.path !== '/subscribe') throw new FanfareError('address-unknown', 'the addresses are in /openapi.json')
   const channels = one ? [{ channel: channelOf(target) }] : channelsOfQuery(site, target)
   const { question, transport } = askedOf(site, req, target, channels, { upgrade: true })
+  const context = contextOf(site)
   const publishTo = channels.length === 1 ? channels[0]?.channel : undefined
   return {
     transport,
     subprotocol: undefined,
     converse: (link) => {
       const receive = receiveRequest(question, site.ground.forms.message(question.envelope, link.framing), 'endless')
-      return plainConversation(site.node, { receive, publishTo, envelope: question.envelope })(link)
+      return plainConversation(context, { receive, publishTo, envelope: question.envelope })(link)
     },
   }
+}
+
+function contextOf(site: Site): ProtocolContext {
+  return { node: site.node, limits: site.settings.limits, nodeName: site.nodeName, report: (error) => site.ground.report(error) }
 }
 
 function connection(site: Site, req: IncomingMessage): Destination {
@@ -62,7 +72,7 @@ function connection(site: Site, req: IncomingMessage): Destination {
   const protocol = offered.length === 0 ? protocols[0] : protocols.find(({ name }) => offered.includes(name))
   if (protocol === undefined)
     throw new FanfareError('upgrade-invalid', `the subprotocols here are ${protocols.map(({ name }) => name).join(', ')}`)
-  const context = { node: site.node, limits: site.settings.limits, nodeName: site.nodeName }
+  const context = contextOf(site)
   return { transport, subprotocol: offered.length === 0 ? undefined : protocol.name, converse: (link) => protocol.converse(link, context) }
 }
 

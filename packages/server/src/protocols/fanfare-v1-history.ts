@@ -2,6 +2,7 @@ import { decodeUtf8, errorReply, okReply, pollAnswer } from '@fanfare/wire'
 import type { FanfareError, Gap, HistoryCommand } from '@fanfare/wire'
 import type { Receiver, Sink } from '../core/sink.ts'
 import { entryForm } from './plain.ts'
+import { tellable } from './tellable.ts'
 import type { ProtocolContext } from './protocol.ts'
 
 /** Collects what `history` answers, which is what a poll answers. */
@@ -53,7 +54,8 @@ export class HistorySink implements Sink {
   }
 
   fail(error: FanfareError): void {
-    this.#answer(errorReply(this.#command.id, error.code, error.message))
+    const { code, message } = tellable(error, (failure) => this.#context.report(failure))
+    this.#answer(errorReply(this.#command.id, code, message))
   }
 
   park(): void {

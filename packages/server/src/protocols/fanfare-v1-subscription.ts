@@ -1,28 +1,31 @@
 import { errorReply, formatCursor, gapMessage, okReply, subscribedJson } from '@fanfare/wire'
 import type { FanfareError, Gap, SubscribeCommand } from '@fanfare/wire'
-import type { FanfareNode } from '../core/node-contract.ts'
 import type { Form } from '../core/form.ts'
 import type { Receiver, Sink } from '../core/sink.ts'
-import type { Link } from './protocol.ts'
+import { tellable } from './tellable.ts'
+import type { Link, ProtocolContext } from './protocol.ts'
 
 /** One channel of a connection: a receiver of its own, a sink over the link that all of them share. Its `ok` comes before its gaps and publications. */
 export class Subscription implements Sink {
   readonly most = Number.POSITIVE_INFINITY
   readonly #link: Link
-  readonly #node: FanfareNode
+  readonly #context: ProtocolContext
   readonly #command: SubscribeCommand
   readonly #ended: () => void
   readonly #receiver: Receiver
   #begun = false
   #marked: number | undefined
 
-  constructor(link: Link, node: FanfareNode, form: Form, command: SubscribeCommand, ended: () => void) {
+  constructor(link: Link, context: ProtocolContext, form: Form, command: SubscribeCommand, ended: () => void) {
     this.#link = link
-    this.#node = node
+    this.#context = context
     this.#command = command
     this.#ended = ended
     const { channel, onGap, since } = command
-    this.#receiver = node.receive({ channels: [{ channel }], since: since ?? { at: 'latest' }, form, reach: 'endless', onGap }, this)
+    this.#receiver = context.node.receive(
+      { channels: [{ channel }], since: since ?? { at: 'latest' }, form, reach: 'endless', onGap },
+      this,
+    )
   }
 
   get full(): boolean {
@@ -35,7 +38,7 @@ export class Subscription implements Sink {
     const given = since?.at === 'cursor' ? since.cursor : undefined
     const recovered = given !== undefined && gaps.length === 0
     // With a gap it is the one that was given: who is cut before the gap's notice resumes from it and is told again.
-    const cursor = given !== undefined && !recovered ? formatCursor(given) : this.#node.token(place)
+    const cursor = given !== undefined && !recovered ? formatCursor(given) : this.#context.node.token(place)
     this.#link.send(okReply(id, subscribedJson(channel, cursor, recovered)))
     for (const gap of gaps) this.gap(gap)
   }
@@ -63,8 +66,9 @@ export class Subscription implements Sink {
   }
 
   fail(error: FanfareError): void {
-    if (this.#begun) this.#link.close(4000 + error.status, error.code)
-    else this.#link.send(errorReply(this.#command.id, error.code, error.message))
+    const { status, code, message } = tellable(error, (failure) => this.#context.report(failure))
+    if (this.#begun) this.#link.close(4000 + status, code)
+    else this.#link.send(errorReply(this.#command.id, code, message))
     this.#ended()
   }
 

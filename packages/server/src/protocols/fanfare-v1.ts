@@ -3,7 +3,6 @@ import {
   heartbeatMessage,
   errorReply,
   fanfareV1 as subprotocol,
-  FanfareError,
   isProblem,
   okReply,
   parseCommands,
@@ -17,6 +16,7 @@ import { HistorySink } from './fanfare-v1-history.ts'
 import { Subscription } from './fanfare-v1-subscription.ts'
 import { messageForm } from './plain.ts'
 import type { Conversation, Link, Protocol, ProtocolContext, Waiting } from './protocol.ts'
+import { tellable } from './tellable.ts'
 import { PublishQueue } from './publish-queue.ts'
 
 /** Many channels, publish and history on one connection (CONTRACT section 6). */
@@ -157,7 +157,7 @@ class FanfareConversation implements Conversation, Waiting {
     if (this.#subscriptions.size >= most)
       return this.#reply(errorReply(id, 'channels-per-connection', `a connection follows at most ${most} channels`))
     const ended = (): void => void this.#subscriptions.delete(channel)
-    this.#subscriptions.set(channel, new Subscription(this.#link, this.#context.node, this.#form, command, ended))
+    this.#subscriptions.set(channel, new Subscription(this.#link, this.#context, this.#form, command, ended))
   }
 
   #unsubscribe(id: string, channel: string): void {
@@ -182,7 +182,7 @@ class FanfareConversation implements Conversation, Waiting {
   }
 
   #refuse(id: CommandId, error: unknown): void {
-    const known = error instanceof FanfareError ? error : new FanfareError('internal', 'the command failed', { cause: error })
+    const known = tellable(error, (failure) => this.#context.report(failure))
     this.#reply(errorReply(id, known.code, known.message))
   }
 

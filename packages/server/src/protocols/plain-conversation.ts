@@ -3,8 +3,8 @@ import type { Gap, Message } from '@fanfare/wire'
 import type { FanfareNode } from '../core/node-contract.ts'
 import type { ReceiveRequest } from '../core/receive.ts'
 import type { Receiver, Run, Sink } from '../core/sink.ts'
-import type { Conversation, Link } from './protocol.ts'
-import { closeReason } from './close-reason.ts'
+import type { Conversation, Link, ProtocolContext } from './protocol.ts'
+import { tellable } from './tellable.ts'
 import { PublishQueue } from './publish-queue.ts'
 
 export interface PlainRequest {
@@ -15,12 +15,13 @@ export interface PlainRequest {
 }
 
 /** A channel as a two-way stream of messages: what the client sends is published, what is published is sent to it. */
-export function plainConversation(node: FanfareNode, request: PlainRequest): (link: Link) => Conversation {
-  return (link) => new PlainConversation(node, request, link)
+export function plainConversation(context: ProtocolContext, request: PlainRequest): (link: Link) => Conversation {
+  return (link) => new PlainConversation(context, request, link)
 }
 
 class PlainConversation implements Conversation, Sink {
   readonly most = Number.POSITIVE_INFINITY
+  readonly #context: ProtocolContext
   readonly #node: FanfareNode
   readonly #request: PlainRequest
   readonly #link: Link
@@ -30,7 +31,9 @@ class PlainConversation implements Conversation, Sink {
   #published = 0
   #ended: (() => void) | undefined
 
-  constructor(node: FanfareNode, request: PlainRequest, link: Link) {
+  constructor(context: ProtocolContext, request: PlainRequest, link: Link) {
+    const { node } = context
+    this.#context = context
     this.#node = node
     this.#request = request
     this.#link = link
@@ -117,7 +120,8 @@ class PlainConversation implements Conversation, Sink {
   }
 
   #refuse(error: unknown): void {
-    const known = error instanceof FanfareError ? error : new FanfareError('internal', 'the publication was not accepted', { cause: error })
-    this.#link.close(4000 + known.status, closeReason(known))
+    const known = tellable(error, (failure) => this.#context.report(failure))
+    // The code first, so that programs can read it; the transport cuts what is too long for a close frame.
+    this.#link.close(4000 + known.status, `${known.code}: ${known.message}`)
   }
 }

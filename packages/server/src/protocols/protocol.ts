@@ -16,6 +16,8 @@ export interface ProtocolContext {
   readonly limits: Limits
   /** Names this server to clients; new at each start. */
   readonly nodeName: string
+  /** An error of our own: it is logged, and clients hear only that there was one. */
+  report(error: unknown): void
 }
 
 /** How a transport wraps one message, so that wrapped messages can be joined. Same key, same bytes. */

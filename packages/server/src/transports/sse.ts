@@ -124,6 +124,7 @@ class SseSink implements Sink, SocketOwner, Held, Timed {
   fail(error: FanfareError): void {
     const call = this.#call
     if (call !== undefined) return this.#refuse(call, error)
+    if (error.code === 'internal') this.#ground.report(error)
     this.#end()
   }
 

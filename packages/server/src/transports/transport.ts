@@ -36,8 +36,10 @@ export interface Ground {
   readonly forms: PlainForms
   /** Compress WebSocket messages for clients that offer it. */
   readonly compression: boolean
-  /** An error of our own, which ends one connection and nothing else. */
+  /** An error of our own, which ends one request or connection and nothing else. */
   report(error: unknown): void
+  /** How many were reported. */
+  failures: number
 }
 
 /** What a receiver asked for, checked. */
