@@ -27,7 +27,7 @@ export class NameTable {
 
   /** Makes room for so many names at once, before the first one. */
   reserve(count: number): void {
-    const slots = 2 ** Math.ceil(Math.log2(Math.max(16, (count / subTables) * 1.5)))
+    const slots = 2 ** Math.ceil(Math.log2(Math.max(16, (count / subTables) * 2)))
     for (let n = 0; n < subTables; n++) this.#tables[n] = new Uint32Array(slots)
   }
 
