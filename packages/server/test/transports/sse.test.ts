@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { openMemoryEngine } from '../../src/engines/memory-engine.ts'
 import { poll, publish } from '../support/problems.ts'
 import { closeRaw, openRaw } from '../support/raw-client.ts'
 import { header, readChunk, readHead, requestBytes, send } from '../support/raw-http.ts'
@@ -116,6 +117,36 @@ describe('an event stream', () => {
     await readHead(connection)
     connection.send(requestBytes(port, { path: '/healthz' }))
     expect((await connection.untilEnd()).toString()).not.toMatch(/HTTP/)
+  })
+})
+
+describe('a stream whose store is slow', () => {
+  it('is kept alive by comments, which move nothing', async () => {
+    let reads = 0
+    const slow = await startServer({
+      limits: { heartbeatMs: 200 },
+      engine: async (options) => {
+        const engine = await openMemoryEngine(options)
+        const read = engine.read.bind(engine)
+        // The first page comes, the second never does.
+        engine.read = async (...asked) => await (reads++ === 0 ? read(...asked) : new Promise<never>(() => undefined))
+        return engine
+      },
+    })
+    try {
+      for (let i = 0; i < 200; i++) await publish(slow.port, 'slow', String(i))
+      const connection = await openRaw(slow.port)
+      connection.send(requestBytes(slow.port, { path: '/channels/slow?since=earliest', headers: [['Accept', 'text/event-stream']] }))
+      await readHead(connection)
+      const seen: string[] = []
+      while (seen.filter((chunk) => chunk === ':\n\n').length < 3) seen.push((await readChunk(connection)).toString())
+      expect(seen.join('')).toContain('data: 127\n')
+      expect(seen.join('')).not.toContain('data: 128\n')
+      expect(seen.filter((chunk) => /^id: \S+\n\n$/.test(chunk))).toEqual([])
+    } finally {
+      closeRaw()
+      await slow.close()
+    }
   })
 })
 
