@@ -81,10 +81,16 @@ function textOf(error: unknown): string {
 }
 
 /** The engine is closed again where the node can't be opened over it. */
-async function openNode({ limits, rules }: Settings, engine: Engine, commits: CommitTimes): Promise<FanfareNode> {
+async function openNode({ limits, rules, log }: Settings, engine: Engine, commits: CommitTimes): Promise<FanfareNode> {
+  let said = false
+  const refused = (error: unknown): void => {
+    if (said || !engine.stats().failed) return
+    said = true
+    log.error({ error: textOf(error) }, 'the store failed: nothing is acknowledged until the server is started anew')
+  }
   try {
     return await createNode({
-      engine: timedEngine(engine, commits, () => systemRuntime.monotonic()),
+      engine: timedEngine(engine, commits, () => systemRuntime.monotonic(), refused),
       runtime: systemRuntime,
       rules,
       limits,

@@ -36,9 +36,9 @@ export class CommitTimes {
 
 /**
  * The same engine, whose appends are timed: one at a time, for those of one turn are committed together and end together. So it costs nothing where there
- * are many.
+ * are many. `refused` hears of the refusals among those.
  */
-export function timedEngine(engine: Engine, times: CommitTimes, monotonic: () => number): Engine {
+export function timedEngine(engine: Engine, times: CommitTimes, monotonic: () => number, refused: (error: unknown) => void): Engine {
   let timing = false
   const append: Engine['append'] = (request) => {
     const answer = engine.append(request)
@@ -49,8 +49,11 @@ export function timedEngine(engine: Engine, times: CommitTimes, monotonic: () =>
       timing = false
       times.add((monotonic() - begun) / 1000)
     }
-    // Only what was committed has a commit's time; who asked hears of the refusal.
-    answer.then(ended, () => (timing = false))
+    // Only what was committed has a commit's time.
+    answer.then(ended, (error: unknown) => {
+      timing = false
+      refused(error)
+    })
     return answer
   }
   return {

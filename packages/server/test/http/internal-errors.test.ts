@@ -1,3 +1,4 @@
+import { FanfareError } from '@fanfare/wire'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createServer } from '../../src/create-server.ts'
 import type { FanfareServer } from '../../src/create-server.ts'
@@ -39,6 +40,34 @@ async function failures(): Promise<number> {
   const page = (await send(port, { path: '/metrics' })).body.toString()
   return Number(/^fanfare_internal_errors_total (\d+)$/m.exec(page)?.[1])
 }
+
+describe('a store that failed', () => {
+  it('is said once, loudly, with its cause', async () => {
+    const said: string[] = []
+    const log = {
+      info: () => undefined,
+      warn: () => undefined,
+      error: (fields: Record<string, unknown>, message: string) => void said.push(`${message} ${String(fields.error)}`),
+    }
+    const failing = await createServer({
+      listen: '127.0.0.1:0',
+      log,
+      async engine(options) {
+        const engine = await openMemoryEngine(options)
+        const cause = new Error(secret)
+        engine.append = async () => await Promise.reject(new FanfareError('storage-failed', 'a sync failed', { cause }))
+        const stats = engine.stats.bind(engine)
+        engine.stats = () => ({ ...stats(), failed: true })
+        return engine
+      },
+    })
+    for (let i = 0; i < 5; i++) await expect(failing.publish('a', 'x')).rejects.toMatchObject({ code: 'storage-failed' })
+    await failing.close()
+    expect(said).toHaveLength(1)
+    expect(said[0]).toMatch(/nothing is acknowledged until/)
+    expect(said[0]).toContain(secret)
+  })
+})
 
 describe('an error of our own', () => {
   it.each([
