@@ -106,11 +106,15 @@ const common = {
     const { user, system } = process.cpuUsage()
     return user + system
   },
-  /** Resident memory in bytes after a full collection (needs --expose-gc). */
+  /** Resident memory in bytes after full collections (needs --expose-gc), when it no longer falls. */
   settledRss: async () => {
-    for (let i = 0; i < 4; i++) {
+    let least = Infinity
+    for (let still = 0, tries = 0; still < 4 && tries < 40; tries++) {
       globalThis.gc?.()
       await new Promise((resolve) => setTimeout(resolve, 100))
+      const { rss } = process.memoryUsage()
+      still = rss < least * 0.99 ? 0 : still + 1
+      least = Math.min(least, rss)
     }
     return process.memoryUsage().rss
   },
