@@ -4,8 +4,8 @@ import { type Files, type OpenFile, withFile } from './files.ts'
 import { frameStep } from './format.ts'
 import { type JournalRow, journalName } from './manifest.ts'
 
-const magic = 0x4a4e4146
-const headBytes = 64
+export const journalMagic = 0x4a4e4146
+export const journalHeadBytes = 64
 const zeros = new Uint8Array(1024 * 1024)
 
 /** The first frame of a journal begins here. */
@@ -39,9 +39,9 @@ function fillWithZeros(file: OpenFile, size: number): void {
 }
 
 function writeHead(file: OpenFile, row: JournalRow): void {
-  const block = newBlock(headBytes)
-  block.words.set([magic, 0, 1, row.generation, row.nonce, row.size])
-  block.words[1] = crcOf(block, 8, headBytes)
+  const block = newBlock(journalHeadBytes)
+  block.words.set([journalMagic, 0, 1, row.generation, row.nonce, row.size])
+  block.words[1] = crcOf(block, 8, journalHeadBytes)
   file.write(block.bytes, 0)
 }
 
@@ -62,7 +62,8 @@ export function readJournal(files: Files, row: JournalRow, into?: Block): Block 
     const block = into !== undefined && into.bytes.length >= row.size ? into : blockOf(new ArrayBuffer(row.size))
     file.read(block.bytes.subarray(0, row.size), 0)
     const [mark, crc, version, generation, nonce] = block.words
-    if (mark !== magic || crc !== crcOf(block, 8, headBytes) || version !== 1) throw damaged(name, 0, 'its head can not be read')
+    if (mark !== journalMagic || crc !== crcOf(block, 8, journalHeadBytes) || version !== 1)
+      throw damaged(name, 0, 'its head can not be read')
     if (generation !== row.generation || nonce !== row.nonce)
       throw damaged(name, 0, `it has generation ${generation}, the manifest says ${row.generation}: files of two moments are mixed`)
     return block

@@ -87,20 +87,3 @@ export function replaceManifest(files: Files, manifest: Manifest): void {
 
 /** Names that the store gives to files. */
 export const storeFile = /^(?:journal-\d+|segment-\d+|names-\d+|manifest)$/
-
-/** Are there files of a store that no manifest names? A crash at the very first start leaves at most its first journal. */
-export function lacksManifest(files: Files): boolean {
-  const names = files.list().map(({ name }) => name)
-  return !names.includes(manifestName) && names.some((name) => storeFile.test(name) && name !== journalName(1))
-}
-
-/** Removes what a crash left over: every file of the store's own shape that the manifest does not name. */
-export function removeStrays(files: Files, manifest: Manifest): void {
-  const named = new Set<string>([manifestName])
-  for (const { number } of manifest.journals) named.add(journalName(number))
-  for (const { number } of manifest.segments) named.add(segmentName(number))
-  named.add(namesName(manifest.names.number))
-  for (const { name } of files.list()) {
-    if (!named.has(name) && storeFile.test(name)) files.remove(name)
-  }
-}

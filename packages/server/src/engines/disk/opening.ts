@@ -1,16 +1,16 @@
 import { Buffer } from 'node:buffer'
 import type { Limits, Rule } from '@fanfare/wire'
 import type { ChannelTable } from './channel-table.ts'
-import { damaged } from './damage.ts'
 import type { Files } from './files.ts'
 import type { SyncedPlace } from './format.ts'
 import { journalBegin, prepareJournal } from './journal.ts'
 import type { KeyedState } from './keyed-state.ts'
 import { Loader } from './loading.ts'
-import { type JournalRow, lacksManifest, type Manifest, manifestName, readManifest, removeStrays, replaceManifest } from './manifest.ts'
+import { type JournalRow, type Manifest, readManifest, replaceManifest } from './manifest.ts'
 import { type Recovered, recoverJournals, secureTail } from './recovery.ts'
 import { repairStore } from './repair.ts'
 import { SegmentList } from './segment-list.ts'
+import { mustBeEmpty, mustKnowAll, removeStrays } from './strays.ts'
 import type { UnsealedIndex } from './unsealed-index.ts'
 
 export interface OpeningOptions {
@@ -75,7 +75,8 @@ function releaseBuffers({ table }: OpenedStore): void {
 export function recoverStore(files: Files, options: Omit<OpeningOptions, 'rules' | 'limits' | 'now'>): RecoveredStore {
   if (options.repair) repairStore(files)
   const found = readManifest(files)
-  if (found === undefined && lacksManifest(files)) throw damaged(manifestName, 0, 'it is missing, and other files of a store are there')
+  if (found === undefined) mustBeEmpty(files)
+  else mustKnowAll(files, found)
   let manifest = found ?? newManifest(files, options)
   // Only after a repair there may be none.
   if (manifest.journals.length === 0) manifest = addJournal(files, manifest, options)

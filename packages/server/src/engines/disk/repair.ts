@@ -6,7 +6,6 @@ import { readJournal } from './journal.ts'
 import {
   journalName,
   type JournalRow,
-  lacksManifest,
   type Manifest,
   namesName,
   readManifest,
@@ -17,6 +16,7 @@ import {
 } from './manifest.ts'
 import { recoverJournals } from './recovery.ts'
 import { loadSegment, readKeyed } from './segment.ts'
+import { fileWithoutManifest, foreignFiles } from './strays.ts'
 
 /**
  * The way out of damage: what can not be read goes into files named `damaged-…`, which the store never touches again, and the manifest names what is
@@ -25,12 +25,13 @@ import { loadSegment, readKeyed } from './segment.ts'
  */
 export function repairStore(files: Files): void {
   const manifest = attempt(() => readManifest(files))
-  if (manifest === 'damaged' || (manifest === undefined && lacksManifest(files))) {
+  if (manifest === 'damaged' || (manifest === undefined && fileWithoutManifest(files) !== undefined)) {
     for (const { name } of files.list()) if (storeFile.test(name)) setAside(files, name)
     files.syncNames()
     return
   }
   if (manifest === undefined) return
+  for (const name of foreignFiles(files, manifest)) setAside(files, name)
   const segments = manifest.segments.filter((row) => segmentIsWhole(files, row) || !setAside(files, segmentName(row.number)))
   const names = repairNames(files, manifest)
   const journals = repairJournals(files, manifest)

@@ -16,10 +16,11 @@ import { FrameWriter } from '../../../src/engines/disk/frame-writer.ts'
 import { journalBegin } from '../../../src/engines/disk/journal.ts'
 import { Keeper } from '../../../src/engines/disk/keeper.ts'
 import { runToEnd } from '../../../src/engines/disk/keeper-lane.ts'
-import { type JournalRow, journalName, removeStrays, segmentName } from '../../../src/engines/disk/manifest.ts'
+import { type JournalRow, journalName, segmentName } from '../../../src/engines/disk/manifest.ts'
 import { recoverStore } from '../../../src/engines/disk/opening.ts'
 import { readPublication } from '../../../src/engines/disk/record-reader.ts'
 import { readTrailer, segmentBegin } from '../../../src/engines/disk/segment.ts'
+import { removeStrays } from '../../../src/engines/disk/strays.ts'
 import { type Chance, chanceOf, SimulatedDisk } from './simulated-disk.ts'
 
 export interface Findings {

@@ -196,4 +196,56 @@ describe('a damaged store', () => {
     await expect(openSimulated(disk, testRuntime(2), rules)).rejects.toThrow(/manifest at byte 0/)
     expect(disk.list()).toEqual(before)
   })
+
+  it('that is young, without its manifest, is refused, and nothing of it is lost; repaired, its files are kept aside', async () => {
+    const disk = new SimulatedDisk()
+    const engine = await openSimulated(disk, testRuntime(1), rules)
+    await engine.append({ items: [publicationOf('a', 'answered')] })
+    await engine.close()
+    disk.remove('manifest')
+    const before = disk.contents('journal-1')!.slice()
+    await expect(openSimulated(disk, testRuntime(2), rules)).rejects.toThrow(/manifest at byte 0: it is missing, and journal-1 is there/)
+    expect(disk.contents('journal-1')).toEqual(before)
+    await (await openSimulated(disk, testRuntime(2), rules, { repair: true })).close()
+    expect(disk.contents('damaged-1-journal-1')).toEqual(before)
+  })
+
+  it('begins anew over the first journal that a crash at the very first start left, empty or with its head', async () => {
+    for (const synced of [0, 1, 5]) {
+      const disk = new SimulatedDisk()
+      prepareJournal(disk, { number: 1, generation: 1, nonce: 7, size: 4096 * synced }, undefined)
+      await (await openSimulated(disk, testRuntime(1), rules)).close()
+    }
+  })
+})
+
+describe("a file that is not the store's", () => {
+  const rules = [ruleOf('**', {})]
+  const diary = new TextEncoder().encode('my precious diary, whose name looks like a file of a store. '.repeat(3))
+
+  function put(disk: SimulatedDisk, name: string): void {
+    const file = disk.open(name)
+    file.write(diary, 0)
+    file.sync()
+  }
+
+  it.each(['journal-1', 'journal-7', 'segment-3', 'names-0'])('is never written over or removed by a new store (%s)', async (name) => {
+    const disk = new SimulatedDisk()
+    put(disk, name)
+    await expect(openSimulated(disk, testRuntime(1), rules)).rejects.toThrow(new RegExp(`${name} is there.*a directory of its own`))
+    expect(disk.contents(name)).toEqual(diary)
+  })
+
+  it.each(['journal-7', 'journal-2', 'segment-3', 'names-99'])(
+    'is never written over or removed by a store that is there (%s)',
+    async (name) => {
+      const disk = new SimulatedDisk()
+      await (await openSimulated(disk, testRuntime(1), rules)).close()
+      put(disk, name)
+      await expect(openSimulated(disk, testRuntime(2), rules)).rejects.toThrow(new RegExp(`${name} at byte 0.*Move it elsewhere`))
+      expect(disk.contents(name)).toEqual(diary)
+      await (await openSimulated(disk, testRuntime(2), rules, { repair: true })).close()
+      expect(disk.contents(`damaged-1-${name}`)).toEqual(diary)
+    },
+  )
 })
