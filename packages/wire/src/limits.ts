@@ -79,3 +79,15 @@ export const limits = {
 
 export type LimitName = keyof typeof limits
 export type Limits = { readonly [Name in LimitName]: number }
+
+/** Constants of the wire: its parsers know no configuration, so these are refused in one. */
+export const fixedLimits: readonly LimitName[] = [
+  'channelNameBytes',
+  'eventNameBytes',
+  'headerValueBytes',
+  'jsonDepth',
+  'jsonScanDepth',
+  'jsonMembers',
+  'frameCommands',
+  'sseEventBytes',
+]
