@@ -10,6 +10,7 @@ import { temporaryDirectory } from './support/io.ts'
 
 const readme = readFileSync(fileURLToPath(new URL('../../../README.md', import.meta.url)), 'utf8')
 const bin = fileURLToPath(new URL('../bin/fanfare.mjs', import.meta.url))
+const embedding = readFileSync(fileURLToPath(new URL('../../../docs/guide/embed.md', import.meta.url)), 'utf8')
 
 // Where there is none, `npm test` says that these lines were left out.
 const hasCurl = spawnSync('curl', ['--version']).status === 0
@@ -81,13 +82,14 @@ describe('the README', () => {
   })
 
   it.each(commands.filter(receives))('receives with %s', async (line) => {
-    await server.publish('news', 'hello')
+    const channel = line.includes('system/vmstat') ? 'system/vmstat' : 'news'
+    await server.publish(channel, 'hello')
     const { output } = shell(line)
     // What begins with the newest hears of this one; what begins earlier has had the first.
     await expect
       .poll(
         async () => {
-          if (!output().includes('hello')) await server.publish('news', 'hello again')
+          if (!output().includes('hello')) await server.publish(channel, 'hello again')
           return output()
         },
         { timeout: 10_000, interval: 250 },
@@ -98,5 +100,23 @@ describe('the README', () => {
   it.each(commands.filter(endless))('pushes at once with %s', async (line) => {
     shell(line)
     await expect.poll(async () => (await server.node.facts('system/vmstat')).lastOffset, { timeout: 10_000 }).toBeGreaterThanOrEqual(2)
+  })
+})
+
+describe('the guide to embedding', () => {
+  const programs = [...embedding.matchAll(/```js\n([^`]*(?:`[^`]+`[^`]*)*)```/g)].map(([, program]) => program ?? '')
+
+  it('has a program of its own and one for a server that is there', () => {
+    expect(programs.map((program) => /server\.(?:listen|attach)\(/.exec(program)?.[0])).toEqual(['server.listen(', 'server.attach('])
+  })
+
+  it.each(programs)('runs, and ends by itself: program %#', { timeout: 20_000 }, async (program) => {
+    const here = fileURLToPath(new URL('..', import.meta.url))
+    running = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: here, detached: true })
+    let printed = ''
+    running.stdout?.on('data', (part: Buffer) => (printed += part.toString()))
+    running.stderr?.on('data', (part: Buffer) => (printed += part.toString()))
+    const [code] = (await once(running, 'close')) as [number | null]
+    expect([code, printed]).toEqual([0, program.includes('console.log') ? expect.stringContaining('"data":{"price":191.2}') : ''])
   })
 })
