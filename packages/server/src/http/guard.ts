@@ -21,12 +21,13 @@ export interface Guard {
 }
 
 export type GuardSettings = Pick<Settings, 'hosts' | 'origins' | 'insecure'> & {
-  /** Only this machine reaches the server: pages of loopback origins may use it, and a foreign Host is DNS rebinding. */
+  /** Only this machine reaches the server: pages of loopback origins may use it under a loopback Host, and a foreign Host is DNS rebinding. */
   readonly loopback: boolean
 }
 
 const mostRemembered = 1000
 const mostPort = 65_535
+const refusedHost = 'this server does not answer for that host; its option hosts lists those that it answers for'
 
 export function createGuard(settings: GuardSettings): Guard {
   const hostAllowed = remembered((host) => isHostAllowed(host, settings))
@@ -34,12 +35,12 @@ export function createGuard(settings: GuardSettings): Guard {
     check(visitor) {
       const host = hostOf(visitor)
       if (host === undefined ? !visitor.hostless : !hostAllowed(host)) {
-        throw new FanfareError('host-refused', host === undefined ? 'a request has one Host' : 'this server does not answer for that host')
+        throw new FanfareError('host-refused', host === undefined ? 'a request has one Host' : refusedHost)
       }
       const { origin } = visitor
       if (visitor.origins === 0 || origin === undefined) return undefined
       if (visitor.origins === 1 && isOriginAllowed(origin, host, settings)) return origin
-      throw new FanfareError('origin-refused', 'pages of that origin may not use this server')
+      throw new FanfareError('origin-refused', 'pages of that origin may not use this server; its option origins lists those that may')
     },
   }
 }
@@ -73,11 +74,19 @@ function isOriginAllowed(origin: string, host: string | undefined, settings: Gua
   const found = originShape.exec(origin)
   const authority = found?.[2]
   if (authority === undefined || Number(/:([0-9]+)$/.exec(authority)?.[1] ?? 0) > mostPort) return false
-  if (settings.loopback && isLoopback(authority.replace(/:[0-9]+$/, ''))) return true
+  if (host === undefined) return false
+  // Behind a proxy everybody has a localhost of their own: only a request that names this machine itself comes from a page on it.
+  if (settings.loopback && isLoopback(portless(host)) && isLoopback(portless(authority))) return true
   // A page of this very server: its Host has passed, and where lists are configured they say it all.
-  return settings.origins === undefined && host !== undefined && withoutPort(authority, found?.[1]) === withoutPort(host, found?.[1])
+  const open = settings.insecure && settings.origins === undefined
+  return open && withoutPort(authority, found?.[1]) === withoutPort(host, found?.[1])
 }
 
+function portless(authority: string): string {
+  return authority.replace(/:[0-9]+$/, '')
+}
+
+/** Without the port that goes without saying. */
 function withoutPort(authority: string, scheme: string | undefined): string {
   return authority.replace(scheme === 'https' ? /:443$/ : /:80$/, '')
 }

@@ -324,6 +324,35 @@ describe('on a loopback address, without lists', () => {
   })
 })
 
+describe('on a loopback address, behind a proxy for a listed host', () => {
+  const behindProxy = [['Host', 'push.example.com']] as const
+
+  it.each(['http://localhost', 'http://localhost:3000', 'https://127.0.0.1', 'http://[::1]:8080'])(
+    '%s is a page on the visitor’s own machine, and is refused',
+    async (origin) => await expectRefused(listed.port, [...behindProxy, ['Origin', origin]], 'origin-refused'),
+  )
+
+  it('a page on this machine is let in under a loopback Host, whatever is listed', async () => {
+    const answer = await send(listed.port, { path: '/channels/kept', headers: [['Origin', 'http://localhost:3000']] })
+    expect([answer.status, header(answer, 'access-control-allow-origin')]).toEqual([200, 'http://localhost:3000'])
+  })
+
+  it('a Host on the list makes no origin of that name', async () => {
+    const server = await startServer({ hosts: ['push.example.com'] })
+    await expectRefused(server.port, [...behindProxy, ['Origin', 'https://push.example.com']], 'origin-refused')
+    await server.close()
+  })
+
+  it('a foreign host is told which option lets it in', async () => {
+    const { detail } = expectProblem(
+      await send(listed.port, { path: '/channels/kept', headers: [['Host', 'other.example.com']] }),
+      403,
+      'host-refused',
+    )
+    expect(detail).toContain('option hosts')
+  })
+})
+
 describe('the host', () => {
   it.each([
     'evil.example',
