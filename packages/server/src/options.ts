@@ -1,4 +1,4 @@
-import { defaultRule, limits as defaultLimits, patternProblem } from '@fanfare/wire'
+import { defaultRule, fixedLimits, limits as defaultLimits, patternProblem } from '@fanfare/wire'
 import type { Keep, LimitName, Limits, Rule } from '@fanfare/wire'
 import type { Engine, EngineOptions } from './engines/engine.ts'
 import { defaultTransports, isTransportName, transportNames } from './transports/names.ts'
@@ -22,6 +22,7 @@ export interface ServerOptions {
   readonly hosts?: readonly string[]
   /** What is kept of which channels; the first whose pattern matches counts. */
   readonly rules?: readonly RuleOptions[]
+  /** Limits that differ from their defaults. `fixedLimits` of @fanfare/wire names those that can't. */
   readonly limits?: Partial<Limits>
   /** Allows to listen on addresses that others can reach although nobody is authenticated. Default false. */
   readonly insecure?: boolean
@@ -132,6 +133,8 @@ function limitsOf(given: Partial<Limits>): Limits {
     if (!Object.hasOwn(defaultLimits, name)) throw new TypeError(`limits: there is no ${JSON.stringify(name)}`)
     if (!Number.isSafeInteger(value) || value < 1)
       throw new TypeError(`limits: ${name} is a whole number from 1, not ${JSON.stringify(value)}`)
+    const fixed = fixedLimits.find((candidate) => candidate === name)
+    if (fixed !== undefined && value !== defaultLimits[fixed]) throw new TypeError(`limits.${fixed} is fixed at ${defaultLimits[fixed]}`)
   }
   return { ...defaultLimits, ...(given satisfies { readonly [Name in LimitName]?: number }) }
 }

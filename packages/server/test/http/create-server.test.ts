@@ -34,6 +34,9 @@ describe('options', () => {
     [{ limits: { payloadByte: 5 } as never }, /limits: there is no "payloadByte"/],
     [{ limits: { payloadBytes: 0 } }, /limits: payloadBytes/],
     [{ rules: [{ match: 'a//b' }] }, /rules/],
+    [{ limits: { channelNameBytes: 400 } }, /limits\.channelNameBytes is fixed at 255/],
+    [{ limits: { jsonDepth: 8 } }, /limits\.jsonDepth is fixed at 512/],
+    [{ limits: { frameCommands: 2000 } }, /limits\.frameCommands is fixed at 1000/],
   ])('that are wrong are refused by name: %j', async (options, message) => {
     await expect(createServer({ engine: 'memory', ...options })).rejects.toThrow(message)
   })
