@@ -8,13 +8,19 @@ import { spreadOf } from './statistics.mjs'
 export class Rounds {
   /** @type {Map<string, T>[]} */
   #rounds = []
+  leftOut = 0
 
   /**
-   * @param {{ rounds: number, say: (text: string) => void, variants: ReadonlyMap<string, () => Promise<T>>, describe?: (result: T) => string }} options
+   * @param {object} options
+   * @param {number} options.rounds
+   * @param {(text: string) => void} options.say
+   * @param {ReadonlyMap<string, () => Promise<T>>} options.variants
+   * @param {(result: T) => string} [options.describe]
+   * @param {(result: T) => boolean} [options.counts] false where the machine was too busy for the case: the round is left out and another one made, twice as many at most
    */
-  async run({ rounds, say, variants, describe }) {
+  async run({ rounds, say, variants, describe, counts = () => true }) {
     const names = [...variants.keys()]
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < rounds * 2 && this.#rounds.length < rounds; round++) {
       /** @type {Map<string, T>} */
       const results = new Map()
       // Each round begins with another variant: nobody is always the one who follows the noisiest.
@@ -25,7 +31,8 @@ export class Rounds {
         results.set(name, result)
         say(`round ${round + 1}/${rounds}  ${name}: ${describe === undefined ? JSON.stringify(result) : describe(result)}`)
       }
-      this.#rounds.push(results)
+      if ([...results.values()].every(counts)) this.#rounds.push(results)
+      else this.leftOut++
     }
     return this
   }
