@@ -62,6 +62,14 @@ export function refusalOf(
   return new FanfareError('channels-full', `the store holds ${limits.channels} channels`)
 }
 
+/** It takes little room and may give back much. */
+export const onlyDeletes = ({ items, once, state, forget }: StoreRequest): boolean =>
+  items.length > 0 &&
+  once === undefined &&
+  forget === undefined &&
+  (state ?? []).length === 0 &&
+  items.every(({ kind }) => kind === 'delete')
+
 export const asRepeat = (placed: Placed): Placed => (placed.replayed ? placed : { ...placed, replayed: true })
 
 /** Bytes that it takes while it waits: all but names of channels, which are mostly known. */

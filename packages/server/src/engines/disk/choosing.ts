@@ -23,7 +23,7 @@ export function chooseMerge(segments: readonly SegmentRow[], most = segmentMostB
   return undefined
 }
 
-/** Is so little of it kept that it is worth writing anew? */
-export function wantsCompaction({ length, records, rows }: SegmentRow, live: number): boolean {
-  return records > 0 && live < (length - rows * 104) / 4
+/** Is so little of it kept, less than `share`, that it is worth writing anew? */
+export function wantsCompaction({ length, records, rows }: SegmentRow, live: number, share: number): boolean {
+  return records > 0 && live < (length - rows * 104) * share
 }

@@ -1,12 +1,12 @@
 import { FanfareError, type Limits, type Runtime } from '@fanfare/wire'
 import type { AppendAnswer, AppendRequest, Item, Once, Placed } from '../engine.ts'
-import { asRepeat, boundOf, planAppend, refusalOf, type StoreRequest, weightOf } from './append-plan.ts'
+import { asRepeat, boundOf, onlyDeletes, planAppend, refusalOf, type StoreRequest, weightOf } from './append-plan.ts'
 import type { ChannelTable } from './channel-table.ts'
 import type { CommitLane } from './commit-lane.ts'
 import { frameHeadBytes, sealFrame, stepped, type SyncedPlace } from './format.ts'
 import { type Frame, newFrame } from './frame.ts'
 import { forgottenBound, FrameWriter } from './frame-writer.ts'
-import { journalBegin } from './journal.ts'
+import { journalBegin, reserveOf } from './journal.ts'
 import type { KeyedState } from './keyed-state.ts'
 import type { JournalRow } from './manifest.ts'
 
@@ -132,11 +132,18 @@ export class Committer {
     this.#takeQueue()
   }
 
-  /** There is none: whoever waits for nothing else is told, and the next one asks again. */
-  refuseJournal(error: FanfareError): void {
+  /** There is none: whoever waits for nothing else is told, and the next one asks again. Deletions go into what is reserved for them. True where somebody was refused. */
+  refuseJournal(error: FanfareError): boolean {
     this.#wanted = false
-    if (this.#open === undefined && this.#flight === undefined) for (const waiting of this.#queue.splice(0)) this.#refuse(waiting, error)
+    let refused = false
+    const waits = this.#open === undefined && this.#flight === undefined ? this.#queue.splice(0) : []
+    for (const waiting of waits) {
+      if (onlyDeletes(waiting.request) && this.#take(waiting)) continue
+      this.#refuse(waiting, error)
+      refused = true
+    }
     this.#settle()
+    return refused
   }
 
   /** Commits what was accepted, and writes a closing frame. */
@@ -167,7 +174,7 @@ export class Committer {
       this.#refuse(waiting, refusal)
       return true
     }
-    const frame = this.#frameFor(boundOf(request, waiting.weight))
+    const frame = this.#frameFor(boundOf(request, waiting.weight), onlyDeletes(request))
     if (frame === undefined) return false
     this.#encode(frame, waiting, plan.repeated)
     this.#scheduleFlush()
@@ -195,20 +202,27 @@ export class Committer {
   }
 
   /** The open frame if it has room for so many bytes, else a new one; undefined while neither can be. */
-  #frameFor(bound: number): Frame | undefined {
+  #frameFor(bound: number, deletes: boolean): Frame | undefined {
     const open = this.#open
     if (open !== undefined) {
-      const room = Math.min(softFrameBytes, open.journal.size - open.place)
+      const room = Math.min(softFrameBytes, this.#endFor(deletes) - open.place)
       return open.writer.at + bound <= room ? open : undefined
     }
     const length = frameHeadBytes + bound
-    if (this.#place + length > this.#journal.size && !this.#nextJournal(length)) return undefined
+    // What begins a journal may need all of it.
+    if (this.#place + length > this.#endFor(deletes || this.#place === journalBegin) && !this.#nextJournal(length)) return undefined
     const spare = this.#writers.find((writer) => writer !== this.#flight?.writer)!
     const block = length > softFrameBytes ? this.#options.lane.bigBlock(length) : this.#options.lane.blocks[this.#writers.indexOf(spare)]!
     spare.reset(block)
     this.#frames++
     this.#open = newFrame(this.#frames, spare, this.#journal, this.#place, this.#seq)
     return this.#open
+  }
+
+  /** The end of the last journal is reserved for deletions: they are what makes room in a full store. */
+  #endFor(deletes: boolean): number {
+    const { size } = this.#journal
+    return deletes || this.#spares.length > 0 ? size : size - reserveOf(size)
   }
 
   #nextJournal(length: number): boolean {
@@ -393,7 +407,7 @@ export class Committer {
   #writeClosing(): boolean {
     if (this.#closing || this.#open !== undefined || this.#flight !== undefined || this.#place + frameHeadBytes > this.#journal.size)
       return false
-    const frame = this.#frameFor(0)
+    const frame = this.#frameFor(0, true)
     if (frame === undefined) return false
     frame.time = this.#time
     this.#flush()

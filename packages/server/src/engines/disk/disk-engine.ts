@@ -1,4 +1,4 @@
-import type { Cursor, Publication } from '@fanfare/wire'
+import { type Cursor, FanfareError, type Publication } from '@fanfare/wire'
 import type {
   AppendAnswer,
   AppendRequest,
@@ -19,16 +19,19 @@ import { Committer } from './committer.ts'
 import type { Frame } from './frame.ts'
 import { Feed } from './feed.ts'
 import { type Files, nodeFiles } from './files.ts'
+import { isFull } from './full.ts'
 import { type KeeperLane, localKeeperLane, workerKeeperLane } from './keeper-lane.ts'
 import { identifier, type OpenedStore, openStore } from './opening.ts'
 import { lockDirectory, type OwnerLock } from './owner-lock.ts'
 import { localReaderLane, type ReaderLane, workerReaderLane } from './reader-lane.ts'
 import { Reading } from './reading.ts'
+import { bytesOf } from './reserve.ts'
 import { segmentMostBytes } from './choosing.ts'
 import { TrustedClock } from './trusted-clock.ts'
 import { Upkeep } from './upkeep.ts'
 
 const MiB = 1024 * 1024
+const mostTold = 1000
 
 export interface DiskOptions {
   readonly directory: string
@@ -51,21 +54,32 @@ export interface DiskOptions {
 /** The default engine: a log of its own in a directory, synced before it answers. docs/decisions/0005-disk-format.md says how it lies there. */
 export async function openDiskEngine(options: EngineOptions & DiskOptions): Promise<Engine> {
   const { runtime, directory } = options
-  const files = options.files ?? nodeFiles(directory)
-  const lock =
-    options.files === undefined
-      ? await lockDirectory(
-          directory,
-          identifier((count) => runtime.random(count)),
-          (ms, call) => runtime.after(ms, call),
-        )
-      : undefined
+  let lock: OwnerLock | undefined
   try {
+    const files = options.files ?? nodeFiles(directory)
+    const name = identifier((count) => runtime.random(count))
+    if (options.files === undefined) lock = await lockDirectory(directory, name, (ms, call) => runtime.after(ms, call))
     return new DiskEngine(options, files, lock, open(options, files))
   } catch (error) {
     await lock?.release()
-    throw error
+    throw notStarted(error as Error, directory)
   }
+}
+
+/** An error of the system, with the directory and the way out. */
+function notStarted(error: Error, directory: string): Error {
+  if (error instanceof FanfareError) return error
+  if (isFull(error))
+    return new FanfareError(
+      'storage-full',
+      `The store in ${directory} can not start: the disk is full (${error.message}). Make 1 MiB of space there, or move the directory to another disk, and start again.`,
+      { cause: error },
+    )
+  return new FanfareError(
+    'storage-failed',
+    `The store in ${directory} can not start (${error.message}). It has to be a directory that this user may read and write.`,
+    { cause: error },
+  )
 }
 
 function open(options: EngineOptions & DiskOptions, files: Files): OpenedStore {
@@ -95,6 +109,7 @@ class DiskEngine implements Engine {
   readonly #reading: Reading
   readonly #feed: Feed
   readonly #upkeep: Upkeep
+  readonly #told = new Set<string>()
   #head: number
   #closed: Promise<void> | undefined
 
@@ -126,6 +141,7 @@ class DiskEngine implements Engine {
       lane: this.#reader,
       now: () => this.#clock.now(),
       forgottenThrough: () => this.#upkeep.forgottenThrough,
+      onDamage: (error) => this.#tellOnce(error),
     })
     this.#feed = new Feed({
       runtime,
@@ -134,7 +150,7 @@ class DiskEngine implements Engine {
       onFailure: (error) => options.onTrouble?.(error),
     })
     this.#upkeep = this.#makeUpkeep()
-    this.#upkeep.setBytes(files.list().reduce((sum, { size }) => sum + size, 0))
+    this.#upkeep.setBytes(bytesOf(files))
     this.#committer = this.#makeCommitter()
   }
 
@@ -210,6 +226,14 @@ class DiskEngine implements Engine {
     await this.#lock?.release()
   }
 
+  /** The same damage is met at every read. */
+  #tellOnce(error: Error): void {
+    if (this.#closed !== undefined || this.#told.has(error.message)) return
+    if (this.#told.size >= mostTold) this.#told.clear()
+    this.#told.add(error.message)
+    this.#options.onTrouble?.(error)
+  }
+
   #makeCommitter(): Committer {
     const { runtime, limits } = this.#options
     const store = this.#store
@@ -235,7 +259,7 @@ class DiskEngine implements Engine {
   }
 
   #makeUpkeep(): Upkeep {
-    const { runtime, limits, journalMostBytes = 64 * MiB } = this.#options
+    const { runtime, limits, journalBytes = MiB, journalMostBytes = 64 * MiB } = this.#options
     return new Upkeep({
       runtime,
       store: this.#store,
@@ -244,6 +268,7 @@ class DiskEngine implements Engine {
       reading: this.#reading,
       now: () => this.#clock.now(),
       channelForgetMs: limits.channelForgetMs,
+      journalLeastBytes: journalBytes,
       journalMostBytes,
       forget: (most, choose) => this.#committer.forget(most, choose),
       onJournal: (row) => this.#committer.addJournal(row),

@@ -14,6 +14,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { damaged } from './damage.ts'
 
 /**
  * All that the store asks of a file system, synchronous: it is called in workers, and at the opening. The tests put a simulated disk in its place
@@ -79,20 +80,38 @@ function openNodeFile(directory: string, name: string): OpenFile {
     read(into, place) {
       let done = 0
       while (done < into.length) {
-        const count = readSync(handle, into, done, into.length - done, place + done)
+        const count = orDamaged(name, place + done, () => readSync(handle, into, done, into.length - done, place + done))
         if (count === 0) break
         done += count
       }
       return done
     },
     write(bytes, place) {
-      for (let done = 0; done < bytes.length;) done += writeSync(handle, bytes, done, bytes.length - done, place + done)
+      for (let done = 0; done < bytes.length;) done += naming(name, () => writeSync(handle, bytes, done, bytes.length - done, place + done))
     },
-    sync: () => fdatasyncSync(handle),
+    sync: () => naming(name, () => fdatasyncSync(handle)),
     close() {
       if (open) closeSync(handle)
       open = false
     },
+  }
+}
+
+/** The system's errors about an open file do not say which. */
+function naming<T>(name: string, call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException
+    throw Object.assign(new Error(`${name}: ${message}`, { cause: error }), { code })
+  }
+}
+
+function orDamaged<T>(name: string, place: number, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw damaged(name, place, `it can not be read (${(error as Error).message})`)
   }
 }
 

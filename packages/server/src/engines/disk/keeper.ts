@@ -3,15 +3,20 @@ import { Bounds, type BoundsData } from './bounds.ts'
 import { chooseMerge, wantsCompaction } from './choosing.ts'
 import type { Block } from './crc.ts'
 import type { Files } from './files.ts'
+import { stepped } from './format.ts'
+import { isFull } from './full.ts'
 import { prepareJournal, readJournal } from './journal.ts'
-import { type JournalRow, type Manifest, namesName, replaceManifest, type SegmentRow } from './manifest.ts'
+import { type JournalRow, type Manifest, namesName, replaceManifest, segmentName, type SegmentRow } from './manifest.ts'
 import { liveBytes, mergeSegments } from './merging.ts'
 import { appendNames, rewriteNames } from './names-file.ts'
+import { bytesOf, keepReserve } from './reserve.ts'
+import { rowBytes, trailerBytes } from './segment.ts'
 import { sealJournal } from './sealing.ts'
 import type { WrittenSegment } from './segment-writer.ts'
 
 export type KeeperQuestion =
-  | { readonly kind: 'journal'; readonly size: number; readonly nonce: number }
+  /** Of `size` bytes, or, where there is no space for that, of half as many, down to `least`. */
+  | { readonly kind: 'journal'; readonly size: number; readonly least: number; readonly nonce: number }
   | {
       readonly kind: 'seal'
       readonly journal: number
@@ -23,7 +28,8 @@ export type KeeperQuestion =
     }
   /** Nobody reads the file any more. A journal is kept for the next use. */
   | { readonly kind: 'release'; readonly file: string }
-  | { readonly kind: 'tend'; readonly now: number; readonly bounds: BoundsData }
+  /** `full`: there is no space for a journal, so space is what is wanted, and not fewer segments. */
+  | { readonly kind: 'tend'; readonly now: number; readonly bounds: BoundsData; readonly full: boolean }
 
 export interface KeeperAnswer {
   /** Of all files. */
@@ -32,6 +38,8 @@ export interface KeeperAnswer {
   /** A segment that stands in the place of a journal or of other segments; undefined where there was nothing to do. */
   readonly segment?: WrittenSegment
   readonly removed?: readonly number[]
+  /** A segment was found that can not be read, and is left alone from now on: where, and what can be done. */
+  readonly damage?: string
 }
 
 export interface KeeperOptions {
@@ -51,6 +59,8 @@ export class Keeper {
   /** A sealed journal that waits for its next use. */
   #recycled: { readonly name: string; readonly size: number } | undefined
   #block: Block | undefined
+  /** Segments that could not be read: they are left as they are, and said once. */
+  readonly #unreadable = new Set<number>()
   #nextToWeigh = 0
   #forgotten = 0
 
@@ -68,23 +78,35 @@ export class Keeper {
   *handle(question: KeeperQuestion): Generator<void, KeeperAnswer> {
     switch (question.kind) {
       case 'journal':
-        return { journal: this.#makeJournal(question.size, question.nonce), bytes: this.#bytes() }
+        return { journal: this.#makeJournal(question), bytes: this.#bytes() }
       case 'seal':
         return { ...this.#seal(question), bytes: this.#bytes() }
       case 'release':
         this.#release(question.file)
         return { bytes: this.#bytes() }
       case 'tend':
-        return { ...(yield* this.#tend(question)), bytes: this.#bytes() }
+        return { ...(yield* this.#tendReadable(question)), bytes: this.#bytes() }
       default:
         return question satisfies never
     }
   }
 
-  #makeJournal(size: number, nonce: number): JournalRow {
+  #makeJournal({ size, least, nonce }: Extract<KeeperQuestion, { kind: 'journal' }>): JournalRow {
+    for (let tried = size; ; tried = Math.max(least, stepped(tried / 2))) {
+      try {
+        return this.#journalOf(tried, nonce)
+      } catch (error) {
+        if (tried <= least || !isFull(error)) throw error
+      }
+    }
+  }
+
+  #journalOf(size: number, nonce: number): JournalRow {
+    keepReserve(this.#files)
     const recycled = this.#recycled?.size === size ? this.#recycled : undefined
-    if (recycled === undefined) this.#checkSpace(size)
-    else this.#recycled = undefined
+    if (recycled === undefined) this.#dropRecycled()
+    this.#checkSpace(recycled === undefined ? size : 0)
+    this.#recycled = undefined
     const number = this.#manifest.nextNumber
     const row = { number, generation: number, nonce, size }
     prepareJournal(this.#files, row, recycled?.name)
@@ -122,10 +144,26 @@ export class Keeper {
     else this.#files.remove(file)
   }
 
-  *#tend({ now, bounds: data }: Extract<KeeperQuestion, { kind: 'tend' }>): Generator<void, Pick<KeeperAnswer, 'segment' | 'removed'>> {
+  *#tendReadable(question: Extract<KeeperQuestion, { kind: 'tend' }>): Generator<void, Omit<KeeperAnswer, 'bytes'>> {
+    try {
+      return yield* this.#tend(question)
+    } catch (error) {
+      const file = error instanceof FanfareError ? error.extra['file'] : undefined
+      const damaged = this.#manifest.segments.find(({ number }) => segmentName(number) === file)
+      if (damaged === undefined) throw error
+      this.#unreadable.add(damaged.number)
+      return { damage: (error as Error).message }
+    }
+  }
+
+  *#tend({
+    now,
+    bounds: data,
+    full,
+  }: Extract<KeeperQuestion, { kind: 'tend' }>): Generator<void, Pick<KeeperAnswer, 'segment' | 'removed'>> {
     const bounds = new Bounds(data)
-    const chosen =
-      this.#chooseCompaction(bounds) ?? chooseMerge(this.#manifest.segments, this.#options.mergeMostBytes, this.#options.mergeFromBytes)
+    if (full) this.#dropRecycled()
+    const chosen = this.#chooseCompaction(bounds, 1 / 4) ?? (full ? this.#chooseCompaction(bounds, 3 / 4) : this.#chooseMerge())
     if (chosen === undefined) return {}
     const number = this.#manifest.nextNumber
     this.#manifest = { ...this.#manifest, nextNumber: number + 1 }
@@ -137,13 +175,28 @@ export class Keeper {
   }
 
   /** Weighs some segments, taking turns, so that a large store is not read through after each seal. */
-  #chooseCompaction(bounds: Bounds): readonly SegmentRow[] | undefined {
+  #chooseCompaction(bounds: Bounds, share: number): readonly SegmentRow[] | undefined {
     const { segments } = this.#manifest
     let rows = 500_000
     for (let n = 0; n < segments.length && rows > 0; n++) {
       const segment = segments[this.#nextToWeigh++ % segments.length]!
       rows -= segment.rows
-      if (segment.records > 0 && wantsCompaction(segment, liveBytes(this.#files, segment, bounds))) return [segment]
+      if (segment.records === 0 || this.#unreadable.has(segment.number)) continue
+      const live = liveBytes(this.#files, segment, bounds)
+      // The new one is written before the old one goes.
+      if (wantsCompaction(segment, live, share) && live + segment.rows * rowBytes + trailerBytes <= this.#files.free()) return [segment]
+    }
+    return undefined
+  }
+
+  #chooseMerge(): readonly SegmentRow[] | undefined {
+    const { mergeMostBytes, mergeFromBytes } = this.#options
+    const { segments } = this.#manifest
+    for (let from = 0, to = 0; to <= segments.length; to++) {
+      if (to < segments.length && !this.#unreadable.has(segments[to]!.number)) continue
+      const chosen = chooseMerge(segments.slice(from, to), mergeMostBytes, mergeFromBytes)
+      if (chosen !== undefined) return chosen
+      from = to + 1
     }
     return undefined
   }
@@ -159,22 +212,20 @@ export class Keeper {
   }
 
   #bytes(): number {
-    return this.#files.list().reduce((sum, { size }) => sum + size, 0)
+    return bytesOf(this.#files)
   }
 
   /** The store takes at most 80 % of what is free and its own together, so that it never fills a disk. */
   #checkSpace(more: number): void {
-    if (this.#recycled !== undefined) {
-      this.#files.remove(this.#recycled.name)
-      this.#recycled = undefined
-    }
     const own = this.#bytes()
     const most = Math.min(this.#options.storageBytes, 0.8 * (own + this.#files.free()))
     if (own + more > most)
-      throw new FanfareError(
-        'storage-full',
-        `the store has ${own} bytes and may have ${Math.floor(most)}; a journal of ${more} does not fit`,
-      )
+      throw new FanfareError('storage-full', `the store has ${own} bytes and may have ${Math.floor(most)}; ${more} more do not fit`)
+  }
+
+  #dropRecycled(): void {
+    if (this.#recycled !== undefined) this.#files.remove(this.#recycled.name)
+    this.#recycled = undefined
   }
 
   #replace(change: Partial<Manifest>): void {

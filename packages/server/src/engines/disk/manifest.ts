@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import { damaged } from './damage.ts'
-import { type Files, withFile } from './files.ts'
+import { type Files, type OpenFile, withFile } from './files.ts'
+import { withReserve } from './reserve.ts'
 
 /**
  * The one truth about which files belong to the store. A file that it does not name is left over from a crash and is deleted; one that it
@@ -77,10 +78,11 @@ export function replaceManifest(files: Files, manifest: Manifest): void {
   const bytes = Buffer.from(`${body}\n${crc32(body).toString(16)}\n`)
   // What a crash left under the temporary name is written over, never removed: a removal, a new file and its renaming may reach the disk in another
   // order, and then the old one would become the manifest. It may be longer; what stands behind the CRC's line is not read.
-  withFile(files, temporaryName, (file) => {
+  const write = (file: OpenFile) => {
     file.write(bytes, 0)
     file.sync()
-  })
+  }
+  withReserve(files, () => withFile(files, temporaryName, write))
   files.rename(temporaryName, manifestName)
   files.syncNames()
 }

@@ -166,12 +166,12 @@ function mergeKeyed(writer: SegmentWriter, sources: readonly Source[], { now, ol
   for (const at of newestKeyed(block, places, now, older)) writer.keyed(block, at)
 }
 
-/** Bytes of a segment's records that are still kept, by its rows: exact for counts and deletions, by the run for age and bytes. */
+/** Bytes of a segment's records that are still kept, by its rows: exact for counts and deletions, by the run for age and bytes. Keyed state counts as kept. */
 export function liveBytes(files: Files, segment: SegmentRow, bounds: Bounds): number {
   const file = files.open(segmentName(segment.number))
   try {
     const { trailer } = readTrailer(file, segment)
-    let live = 0
+    let live = trailer.keyedEnd - trailer.runsEnd
     for (const cursor = new RowCursor(file, trailer); cursor.row !== undefined; cursor.advance()) live += liveOf(cursor.row, bounds)
     return live
   } finally {

@@ -7,6 +7,7 @@ import { journalBegin, prepareJournal } from './journal.ts'
 import type { KeyedState } from './keyed-state.ts'
 import { Loader } from './loading.ts'
 import { type JournalRow, type Manifest, readManifest, replaceManifest } from './manifest.ts'
+import { keepReserve } from './reserve.ts'
 import { type Recovered, recoverJournals, secureTail } from './recovery.ts'
 import { repairStore } from './repair.ts'
 import { SegmentList } from './segment-list.ts'
@@ -55,6 +56,7 @@ export function openStore(files: Files, options: OpeningOptions): OpenedStore {
   const opened = loadStore(files, recovered, options)
   // Only now it is sure that the manifest is the right one for these files.
   removeStrays(files, opened.manifest)
+  keepReserve(files)
   releaseBuffers(opened)
   return opened
 }

@@ -2,6 +2,7 @@ import { FanfareError, type Publication } from '@fanfare/wire'
 import type { Facts, Page } from '../engine.ts'
 import type { ChannelTable } from './channel-table.ts'
 import { blockOf } from './crc.ts'
+import { damaged } from './damage.ts'
 import { padded, payloadLength, recordBytes, recordLength, recordSeq, recordTime } from './format.ts'
 import { type Entries, entriesIn } from './entries.ts'
 import { journalName } from './manifest.ts'
@@ -22,6 +23,7 @@ export interface ReadingOptions {
   /** Time for retention. */
   readonly now: () => number
   readonly forgottenThrough: () => number
+  readonly onDamage: (error: Error) => void
 }
 
 interface Head {
@@ -260,9 +262,7 @@ export class Reading {
     const answer = (await this.#ask({ kind: 'page', job })) as PageAnswer
     if (answer.damage === undefined) return answer
     const { file, place } = answer.damage
-    throw new FanfareError('internal', `the store is damaged: the record in ${file} at byte ${place} can not be read`, {
-      extra: { file, place },
-    })
+    throw this.#unreadable(damaged(file, place, 'a record can not be read'))
   }
 
   async #ask(question: ReaderQuestion): Promise<ReaderAnswer> {
@@ -270,9 +270,17 @@ export class Reading {
     this.#running.add(asked)
     try {
       return await asked
+    } catch (error) {
+      throw this.#unreadable(error as Error)
     } finally {
       this.#running.delete(asked)
     }
+  }
+
+  /** The operator is told the file and the place; who asked, not. */
+  #unreadable(error: Error): FanfareError {
+    this.#options.onDamage(error)
+    return new FanfareError('internal', 'a part of what is kept can not be read', { cause: error })
   }
 }
 

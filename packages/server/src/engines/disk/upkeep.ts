@@ -21,12 +21,15 @@ export interface UpkeepOptions {
   /** Time for retention. */
   readonly now: () => number
   readonly channelForgetMs: number
+  /** A journal is made no smaller where space is short. */
+  readonly journalLeastBytes: number
   readonly journalMostBytes: number
   /** Writes into the log that channels are forgotten: those that `choose` names when its turn has come. */
   readonly forget: (most: number, choose: () => readonly { readonly id: number; readonly through: number }[]) => Promise<void>
   /** A journal is there, or can not be made. */
   readonly onJournal: (row: JournalRow) => void
-  readonly onNoJournal: (error: FanfareError) => void
+  /** True where somebody was refused by it. */
+  readonly onNoJournal: (error: FanfareError) => boolean
   /** Work on what is sealed failed; it is tried again later, and appends go on as long as there are journals. */
   readonly onTrouble: (error: Error) => void
 }
@@ -54,6 +57,10 @@ export class Upkeep {
   #forgottenThrough: number
   #largest: number
   #refusedAt = -Infinity
+  /** Bytes of the journal that there was no space for, while there is none. */
+  #missing: number | undefined
+  #making: Promise<void> | undefined
+  #cancelRetry: (() => void) | undefined
   #sealing: Promise<void> | undefined
   readonly #releasing = new Set<Promise<void>>()
   #tending: Promise<void> | undefined
@@ -97,34 +104,86 @@ export class Upkeep {
     const { number } = frame.journal
     const journal = this.#begun.find((begun) => begun.number === number)!
     journal.end = stepped(frame.place + frame.writer.at)
+    // What was deleted may make room.
+    if (this.#missing !== undefined && frame.items.some(({ kind }) => kind === 'delete')) this.#retryLater()
     if (number === this.#current) return
     this.#current = number
     this.sealFull()
   }
 
   async wantJournal(bytes: number): Promise<void> {
-    const { runtime, keeper, journalMostBytes, onJournal, onNoJournal } = this.#options
     // The answer comes in a later turn, whatever it is.
     await Promise.resolve()
-    if (runtime.monotonic() - this.#refusedAt < retryMs)
-      return onNoJournal(new FanfareError('storage-full', 'there is no space for more; it is looked for again every second'))
+    // Its end is the answer.
+    if (this.#making !== undefined) return
+    if (this.#options.runtime.monotonic() - this.#refusedAt >= retryMs) return this.#make(bytes)
+    this.#refuse(new FanfareError('storage-full', 'there is no space for more; it is looked for again every second'))
+  }
+
+  #make(bytes: number): Promise<void> {
+    this.#making = this.#makeJournal(bytes).finally(() => (this.#making = undefined))
+    return this.#making
+  }
+
+  /** Where there is no space, what is not kept any more is given back at once, and then it is tried again. */
+  async #makeJournal(bytes: number): Promise<void> {
     // What waits for being sealed gives its journal back.
     this.sealFull()
-    const size = Math.max(bytes, Math.min(this.#largest * 2, journalMostBytes))
+    if ((await this.#tryJournal(bytes)) === undefined || this.#closed) return
+    await this.#atMost(this.#reclaim(), retryMs)
+    const failure = await this.#tryJournal(bytes)
+    if (failure === undefined) return
+    this.#refusedAt = this.#options.runtime.monotonic()
+    if (this.#missing === undefined) this.#trouble(failure)
+    this.#missing = bytes
+    this.#refuse(failure)
+  }
+
+  async #tryJournal(bytes: number): Promise<FanfareError | undefined> {
+    const { runtime, keeper, journalLeastBytes, journalMostBytes, onJournal } = this.#options
+    const size = stepped(Math.max(bytes, Math.min(this.#largest * 2, journalMostBytes)))
+    const least = stepped(Math.max(bytes, Math.min(journalLeastBytes, size)))
     try {
-      const answer = this.#note(
-        await keeper.ask({ kind: 'journal', size: Math.ceil(size / 4096) * 4096, nonce: newNonce((count) => runtime.random(count)) }),
-      )
-      this.#largest = Math.min(Math.max(this.#largest, size), journalMostBytes)
-      onJournal(answer.journal!)
+      const nonce = newNonce((count) => runtime.random(count))
+      const journal = this.#note(await keeper.ask({ kind: 'journal', size, least, nonce })).journal!
+      this.#largest = Math.min(Math.max(this.#largest, journal.size), journalMostBytes)
+      this.#missing = undefined
+      onJournal(journal)
+      return undefined
     } catch (error) {
-      this.#refusedAt = runtime.monotonic()
-      onNoJournal(
-        error instanceof FanfareError
-          ? error
-          : new FanfareError('storage-full', `there is no space for a journal (${(error as Error).message})`, { cause: error }),
-      )
+      if (error instanceof FanfareError) return error
+      return new FanfareError('storage-full', `there is no space for a journal (${(error as Error).message})`, { cause: error })
     }
+  }
+
+  /** As long as somebody is refused, it is tried again by itself. */
+  #refuse(error: FanfareError): void {
+    if (this.#options.onNoJournal(error)) this.#retryLater()
+  }
+
+  #retryLater(): void {
+    if (this.#cancelRetry !== undefined || this.#closed) return
+    this.#cancelRetry = this.#options.runtime.after(retryMs, () => {
+      this.#cancelRetry = undefined
+      if (this.#missing !== undefined && this.#making === undefined) void this.#make(this.#missing)
+    })
+  }
+
+  /** Seals, compacts and removes what takes space in vain. */
+  async #reclaim(): Promise<void> {
+    await this.#sealing
+    await this.#tending
+    if (this.#closed) return
+    this.#tending ??= this.#tendAll(true).finally(() => (this.#tending = undefined))
+    await this.#tending
+    await Promise.all(this.#releasing)
+  }
+
+  /** Waits for it, but no longer than so: it goes on by itself. */
+  async #atMost(work: Promise<void>, ms: number): Promise<void> {
+    let cancel: () => void = () => undefined
+    await Promise.race([work, new Promise<void>((resolve) => (cancel = this.#options.runtime.after(ms, resolve)))])
+    cancel()
   }
 
   /** Seals what is full, one journal after the other. */
@@ -137,7 +196,7 @@ export class Upkeep {
   tend(): void {
     this.#tendedAt = this.#options.runtime.monotonic()
     if (this.#tending !== undefined || this.#closed) return
-    this.#tending = this.#tendAll().finally(() => (this.#tending = undefined))
+    this.#tending = this.#tendAll(false).finally(() => (this.#tending = undefined))
   }
 
   /** Resolves when nothing is under way. */
@@ -150,6 +209,7 @@ export class Upkeep {
   close(): void {
     this.#closed = true
     this.#cancelSweep()
+    this.#cancelRetry?.()
   }
 
   #fullJournal(): BegunJournal | undefined {
@@ -181,12 +241,16 @@ export class Upkeep {
     }
   }
 
-  async #tendAll(): Promise<void> {
+  async #tendAll(full: boolean): Promise<void> {
     const { keeper, now } = this.#options
     try {
       while (!this.#closed) {
-        const answer = await keeper.ask({ kind: 'tend', now: now(), bounds: this.#bounds() })
+        const answer = await keeper.ask({ kind: 'tend', now: now(), bounds: this.#bounds(), full })
         this.#note(answer)
+        if (answer.damage !== undefined) {
+          this.#trouble(new FanfareError('storage-failed', answer.damage))
+          continue
+        }
         if (answer.segment === undefined) return
         this.#swap(answer, () => undefined)
         this.#release((answer.removed ?? []).map(segmentName))

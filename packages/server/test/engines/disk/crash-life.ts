@@ -112,7 +112,7 @@ class Life {
         else if (dice === 8) this.#commit(0)
         else if (dice === 9) this.#seal()
         else if (dice === 10) this.#makeJournal()
-        else if (this.#chance(3) === 0) runToEnd(this.#keeper!.handle({ kind: 'tend', now: 0, bounds }))
+        else if (this.#chance(3) === 0) runToEnd(this.#keeper!.handle({ kind: 'tend', now: 0, bounds, full: this.#chance(2) === 0 }))
         if (this.#chance(40) === 0) this.disk.failSync = /^journal/
       }
     } catch (error) {
@@ -222,7 +222,7 @@ class Life {
   #makeJournal(): void {
     if (this.#spares.length >= 2) return
     const nonce = this.#chance(0x7fff_ffff) + 1
-    const { journal } = runToEnd(this.#keeper!.handle({ kind: 'journal', size: journalBytes, nonce }))
+    const { journal } = runToEnd(this.#keeper!.handle({ kind: 'journal', size: journalBytes, least: journalBytes, nonce }))
     this.#spares.push(journal!)
   }
 

@@ -12,6 +12,7 @@ import { systemRuntime } from '../../../src/runtime.ts'
 import { openSimulated, publicationOf, readChannel, ruleOf, SimulatedDisk, testRuntime } from './model.ts'
 
 const rules = [ruleOf('**', { publications: 5 })]
+const everything = [ruleOf('**', {})]
 const directories: string[] = []
 
 afterEach(() => {
@@ -36,26 +37,26 @@ describe('a full disk', () => {
   it('refuses with 507, lets reads go on, and takes more by itself when there is space again', async () => {
     const disk = new SimulatedDisk()
     const runtime = testRuntime(1)
-    const engine = await openSimulated(disk, runtime, rules)
+    const engine = await openSimulated(disk, runtime, everything)
     await append(engine, 'first')
     disk.capacity = 90_000
     const refused = await fill(engine)
     expect(refused).toMatchObject({ code: 'storage-full', status: 507 })
     const { seq } = await engine.head()
-    expect((await readChannel(engine, 'a', 0, seq)).length).toBe(5)
+    expect((await readChannel(engine, 'a', 0, seq)).length).toBe(seq)
     expect(engine.stats().failed).toBe(false)
     disk.capacity = Infinity
     await expect(append(engine, 'at once')).rejects.toMatchObject({ code: 'storage-full' })
     runtime.advance(1000)
     expect(await append(engine, 'again')).toMatchObject({ placed: [{ seq: seq + 1 }] })
     await engine.close()
-    const after = await openSimulated(disk, testRuntime(2), rules)
+    const after = await openSimulated(disk, testRuntime(2), everything)
     expect((await readChannel(after, 'a', 0, seq + 1)).at(-1)).toMatchObject({ data: 'again', seq: seq + 1 })
     await after.close()
   })
 
   it('counts the limit of the store', async () => {
-    const engine = await openSimulated(new SimulatedDisk(), testRuntime(1), [ruleOf('**', {})], { storageBytes: 100_000 })
+    const engine = await openSimulated(new SimulatedDisk(), testRuntime(1), everything, { storageBytes: 100_000 })
     const refused = await fill(engine)
     expect(refused).toMatchObject({ code: 'storage-full' })
     expect(engine.stats().bytes).toBeLessThanOrEqual(130_000)
@@ -79,6 +80,30 @@ describe('a failed sync', () => {
     expect(seq).toBeGreaterThanOrEqual(1)
     expect(await append(again, 'four')).toMatchObject({ placed: [{ seq: seq + 1, offset: seq + 1 }] })
     await again.close()
+  })
+})
+
+describe('a segment with a damaged record', () => {
+  it('is told to the operator once, to readers without places, and is left out of merging, which goes on', async () => {
+    const disk = new SimulatedDisk()
+    const told: string[] = []
+    const engine = await openSimulated(disk, testRuntime(1), everything, { onTrouble: ({ message }) => told.push(message) })
+    const segments = () => disk.list().filter(({ name }) => name.startsWith('segment-'))
+    for (let n = 0; segments().length === 0; n++) await append(engine, `${n}`.padEnd(2000, '.'))
+    const [{ name } = { name: '' }] = segments()
+    disk.flip(name, 64 + 100)
+    const { seq } = await engine.head()
+    for (let n = 0; n < 3; n++) {
+      const refused: unknown = await engine.read('a', 0, seq).catch((error: unknown) => error)
+      expect(refused).toMatchObject({ code: 'internal', extra: {} })
+      expect((refused as Error).message).not.toContain('segment')
+    }
+    expect(told).toEqual([expect.stringContaining(`${name} at byte 64: a record can not be read`)])
+    for (let n = 0; n < 600; n++) await append(engine, `${n}`.padEnd(2000, '.'))
+    await expect.poll(() => segments().length).toBeLessThan(20)
+    expect(segments().map((segment) => segment.name)).toContain(name)
+    expect(told.length).toBe(2)
+    await engine.close()
   })
 })
 
