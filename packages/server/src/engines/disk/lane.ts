@@ -34,7 +34,12 @@ export function workerLane<Question, Answer>(name: string, workerData: unknown):
     waiting.clear()
   }
   const start = () => {
-    const started = new Worker(workerUrl(name), { workerData, name: `fanfare-${name}`, execArgv: [] })
+    const started = new Worker(workerUrl(name), {
+      workerData,
+      name: `fanfare-${name}`,
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: 4 },
+    })
     started.on('message', (reply: LaneReply<Answer>) => {
       const asked = waiting.get(reply.number)
       waiting.delete(reply.number)

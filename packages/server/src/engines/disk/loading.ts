@@ -4,6 +4,7 @@ import { ChannelTable } from './channel-table.ts'
 import type { Column } from './columns.ts'
 import type { Block } from './crc.ts'
 import { damaged } from './damage.ts'
+import { discard } from './discard.ts'
 import type { Files } from './files.ts'
 import {
   frameHeadBytes,
@@ -69,6 +70,7 @@ export class Loader {
     this.#sealed = row.lastSeq
     const { trailer, table, rows } = loadSegment(this.#files, row)
     for (let n = 0; n < trailer.rows; n++) this.#row(rows.read(n))
+    discard([rows.block])
     const keyed = readKeyed(this.#files, row, trailer)
     for (let at = 0; at < keyed.bytes.length; at += padded(recordLength(keyed, at))) {
       if (!recordIsWhole(keyed, at, keyed.bytes.length))

@@ -1,4 +1,5 @@
 import { type Block, crcOf, newBlock } from './crc.ts'
+import { discard } from './discard.ts'
 import { type Bounds, gone } from './bounds.ts'
 import type { Files, OpenFile } from './files.ts'
 import { padded, payloadLength, recordBytes, recordLength, recordOffset, recordSeq, recordTime } from './format.ts'
@@ -49,6 +50,7 @@ class Rows {
     if (this.length + this.#size > this.block.bytes.length) {
       const grown = newBlock(this.block.bytes.length * 2)
       grown.bytes.set(this.block.bytes)
+      discard([this.block])
       this.block = grown
     }
     this.length += this.#size
@@ -58,6 +60,7 @@ class Rows {
   trimmed(): Block {
     const exact = newBlock(this.length)
     exact.bytes.set(this.block.bytes.subarray(0, this.length))
+    discard([this.block])
     return exact
   }
 }

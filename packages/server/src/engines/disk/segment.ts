@@ -78,10 +78,12 @@ export function writeRow(block: Block, at: number, row: Row): void {
 
 /** Reads rows out of a block in which they stand one after the other. */
 export class RowReader {
+  readonly block: Block
   readonly #words: Uint32Array
   readonly #numbers: Float64Array
 
   constructor(block: Block) {
+    this.block = block
     this.#words = block.words
     this.#numbers = new Float64Array(block.bytes.buffer, 0, block.bytes.length >> 3)
   }
