@@ -1,7 +1,7 @@
 import { FanfareError } from '@fanfare/wire'
 import { Bounds, type BoundsData } from './bounds.ts'
 import { chooseMerge, wantsCompaction } from './choosing.ts'
-import type { Block } from './crc.ts'
+import { discard } from './discard.ts'
 import type { Files } from './files.ts'
 import { stepped } from './format.ts'
 import { isFull } from './full.ts'
@@ -58,7 +58,6 @@ export class Keeper {
   #manifest: Manifest
   /** A sealed journal that waits for its next use. */
   #recycled: { readonly name: string; readonly size: number } | undefined
-  #block: Block | undefined
   /** Segments that could not be read: they are left as they are, and said once. */
   readonly #unreadable = new Set<number>()
   #nextToWeigh = 0
@@ -116,14 +115,14 @@ export class Keeper {
 
   #seal({ journal, end, before, last, now, bounds }: Extract<KeeperQuestion, { kind: 'seal' }>): Pick<KeeperAnswer, 'segment'> {
     const row = this.#manifest.journals.find(({ number }) => number === journal)!
-    const block = readJournal(this.#files, row, this.#block)
-    this.#block = block
+    const block = readJournal(this.#files, row)
     const number = this.#manifest.nextNumber
     const { segment, names, forgottenThrough, forgotten } = sealJournal(
       this.#files,
       { journal: row, block, end, before, last, number, now },
       new Bounds(bounds),
     )
+    discard([block])
     this.#replace({
       nextNumber: number + 1,
       names: appendNames(this.#files, this.#manifest, names),

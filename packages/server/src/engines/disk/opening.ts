@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Limits, Rule } from '@fanfare/wire'
 import type { ChannelTable } from './channel-table.ts'
+import { discard } from './discard.ts'
 import type { Files } from './files.ts'
 import type { SyncedPlace } from './format.ts'
 import { journalBegin, prepareJournal } from './journal.ts'
@@ -57,20 +58,8 @@ export function openStore(files: Files, options: OpeningOptions): OpenedStore {
   // Only now it is sure that the manifest is the right one for these files.
   removeStrays(files, opened.manifest)
   keepReserve(files)
-  releaseBuffers(opened)
+  discard(recovered.recovered.journals.map(({ block }) => block))
   return opened
-}
-
-const largeStart = 100_000
-
-/**
- * What a large start read through is some 100 MB of buffers, which an idle server would keep until its first collection. Memory outside of the heap that is
- * asked for makes V8 collect; it is never touched, so it costs nothing itself.
- */
-function releaseBuffers({ table }: OpenedStore): void {
-  if (table.names.count < largeStart) return
-  let asked = 0
-  while (asked < 256 * 1024 * 1024) asked += new ArrayBuffer(64 * 1024 * 1024).byteLength
 }
 
 /** All that changes files at a start. When it returns, everything it read is synced, and the start is in the manifest: only then anything may be served. */
