@@ -1,9 +1,17 @@
 import { errorReply, formatCursor, gapMessage, okReply, subscribedJson } from '@fanfare/wire'
-import type { FanfareError, Gap, SubscribeCommand } from '@fanfare/wire'
+import type { ErrorCode, FanfareError, Gap, SubscribeCommand } from '@fanfare/wire'
 import type { Form } from '../core/form.ts'
 import type { Receiver, Sink } from '../core/sink.ts'
 import { tellable } from './tellable.ts'
 import type { Link, ProtocolContext } from './protocol.ts'
+
+/** What the connection hears of a subscription, each once at most. */
+export interface SubscriptionEvents {
+  /** The command has its answer. */
+  answered(): void
+  /** It is over by itself. */
+  ended(): void
+}
 
 /** One channel of a connection: a receiver of its own, a sink over the link that all of them share. Its `ok` comes before its gaps and publications. */
 export class Subscription implements Sink {
@@ -11,16 +19,16 @@ export class Subscription implements Sink {
   readonly #link: Link
   readonly #context: ProtocolContext
   readonly #command: SubscribeCommand
-  readonly #ended: () => void
+  readonly #told: SubscriptionEvents
   readonly #receiver: Receiver
   #begun = false
   #marked: number | undefined
 
-  constructor(link: Link, context: ProtocolContext, form: Form, command: SubscribeCommand, ended: () => void) {
+  constructor(link: Link, context: ProtocolContext, form: Form, command: SubscribeCommand, told: SubscriptionEvents) {
     this.#link = link
     this.#context = context
     this.#command = command
-    this.#ended = ended
+    this.#told = told
     const { channel, onGap, since } = command
     this.#receiver = context.node.receive(
       { channels: [{ channel }], since: since ?? { at: 'latest' }, form, reach: 'endless', onGap },
@@ -41,6 +49,7 @@ export class Subscription implements Sink {
     const cursor = given !== undefined && !recovered ? formatCursor(given) : this.#context.node.token(place)
     this.#link.send(okReply(id, subscribedJson(channel, cursor, recovered)))
     for (const gap of gaps) this.gap(gap)
+    this.#told.answered()
   }
 
   write(bytes: Uint8Array): void {
@@ -56,20 +65,20 @@ export class Subscription implements Sink {
   }
 
   finish(): void {
-    this.#ended()
+    this.#told.ended()
   }
 
   stop(gap: Gap): void {
     if (this.#begun) this.gap(gap)
-    else this.#link.send(errorReply(this.#command.id, 'gap', `the place can not be continued: ${gap.reason}`))
-    this.#ended()
+    else this.#refuse('gap', `the place can not be continued: ${gap.reason}`)
+    this.#told.ended()
   }
 
   fail(error: FanfareError): void {
     const { status, code, message } = tellable(error, (failure) => this.#context.report(failure))
     if (this.#begun) this.#link.close(4000 + status, code)
-    else this.#link.send(errorReply(this.#command.id, code, message))
-    this.#ended()
+    else this.#refuse(code, message)
+    this.#told.ended()
   }
 
   park(): void {
@@ -86,10 +95,15 @@ export class Subscription implements Sink {
   /** Unsubscribed: a command whose answer is still to come gets it. */
   end(): void {
     this.#receiver.close()
-    if (!this.#begun) this.#link.send(errorReply(this.#command.id, 'not-subscribed', 'unsubscribed before it began'))
+    if (!this.#begun) this.#refuse('not-subscribed', 'unsubscribed before it began')
   }
 
   close(): void {
     this.#receiver.close()
+  }
+
+  #refuse(code: ErrorCode, message: string): void {
+    this.#link.send(errorReply(this.#command.id, code, message))
+    this.#told.answered()
   }
 }

@@ -25,6 +25,11 @@ export const fanfareV1: Protocol = {
   converse: (link, context) => new FanfareConversation(link, context),
 }
 
+interface Farewell {
+  readonly code: number
+  readonly reason: string
+}
+
 const goneAway = 1012
 const badFrame = 4400
 
@@ -39,7 +44,11 @@ class FanfareConversation implements Conversation, Waiting {
   #history: HistorySink | undefined
   #parked = false
   #held = false
+  /** Subscriptions that have no answer yet. */
+  #opening = 0
   #leaving = false
+  /** Said once every command that has begun is answered. Nothing more is read from then on. */
+  #farewell: Farewell | undefined
   #ended = false
 
   constructor(link: Link, context: ProtocolContext) {
@@ -51,10 +60,10 @@ class FanfareConversation implements Conversation, Waiting {
   }
 
   message(data: Uint8Array, binary: boolean): void {
-    if (this.#ended || this.#leaving) return
-    if (binary) return this.#close(badFrame, 'commands are text')
+    if (this.#ended || this.#farewell !== undefined) return
+    if (binary) return this.#part(badFrame, 'commands are text')
     const commands = parseCommands(data)
-    if (isProblem(commands)) return this.#close(badFrame, commands.problem)
+    if (isProblem(commands)) return this.#part(badFrame, commands.problem)
     this.#waiting.push(...commands)
     this.#work()
   }
@@ -81,8 +90,7 @@ class FanfareConversation implements Conversation, Waiting {
     this.#link.send(closeMessage({ reason: 'draining', reconnect: true, after: afterMs }))
     // No command begins any more; those that have begun are answered.
     this.#leaving = true
-    this.#hold(true)
-    this.#queue.whenQuiet(() => this.#close(goneAway, 'the server goes down: connect again'))
+    this.#part(goneAway, 'the server goes down: connect again')
   }
 
   closed(): void {
@@ -99,7 +107,10 @@ class FanfareConversation implements Conversation, Waiting {
   #work(): void {
     while (!this.#ended && !this.#leaving && !this.#parked) {
       const [command] = this.#waiting
-      if (command === undefined) return this.#hold(false)
+      if (command === undefined) {
+        this.#hold(this.#farewell !== undefined)
+        break
+      }
       if (this.#link.full) {
         this.#parked = true
         this.#link.park(this)
@@ -110,6 +121,7 @@ class FanfareConversation implements Conversation, Waiting {
       }
       return this.#hold(true)
     }
+    this.#closeIfAnswered()
   }
 
   #hold(held: boolean): void {
@@ -157,7 +169,12 @@ class FanfareConversation implements Conversation, Waiting {
     if (this.#subscriptions.size >= most)
       return this.#reply(errorReply(id, 'channels-per-connection', `a connection follows at most ${most} channels`))
     const ended = (): void => void this.#subscriptions.delete(channel)
-    this.#subscriptions.set(channel, new Subscription(this.#link, this.#context, this.#form, command, ended))
+    const answered = (): void => {
+      this.#opening--
+      this.#closeIfAnswered()
+    }
+    this.#opening++
+    this.#subscriptions.set(channel, new Subscription(this.#link, this.#context, this.#form, command, { ended, answered }))
   }
 
   #unsubscribe(id: string, channel: string): void {
@@ -186,8 +203,20 @@ class FanfareConversation implements Conversation, Waiting {
     this.#reply(errorReply(id, known.code, known.message))
   }
 
-  #close(code: number, reason: string): void {
-    this.#ended = true
-    this.#link.close(code, reason)
+  /** Reads no more, and closes once what has begun is answered: a client must not lose the answer to what was committed. */
+  #part(code: number, reason: string): void {
+    this.#farewell ??= { code, reason }
+    this.#hold(true)
+    this.#closeIfAnswered()
+  }
+
+  #closeIfAnswered(): void {
+    const begins = this.#waiting.length > 0 && !this.#leaving
+    if (this.#farewell === undefined || this.#ended || begins || this.#opening > 0 || this.#history !== undefined) return
+    const { code, reason } = this.#farewell
+    this.#queue.whenQuiet(() => {
+      this.#ended = true
+      this.#link.close(code, reason)
+    })
   }
 }
