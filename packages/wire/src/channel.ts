@@ -12,7 +12,7 @@ export function channelProblem(name: string): string | undefined {
   if (forbidden.test(name)) return 'a channel name has no control characters, white space, lone surrogates or any of * ? # , % + { }'
   if (name.normalize('NFC') !== name) return 'a channel name is in Unicode normalization form C'
   for (const segment of name.split('/')) {
-    if (segment === '') return 'a channel name has no empty segment: none at its begin, at its end, or between two slashes'
+    if (segment === '') return 'a channel name has no empty segment: none at its beginning, at its end, or between two slashes'
     if (segment === '.' || segment === '..') return 'a segment of a channel name is never . or ..'
   }
   return undefined

@@ -3,7 +3,7 @@ import type { CommandId } from './fanfare-v1.ts'
 import { isJsonNull, jsonString, scanArray, scanObject } from './json.ts'
 import type { JsonSlice } from './json.ts'
 import { limits } from './limits.ts'
-import { messageFromItem } from './message.ts'
+import { messageFromItem, missingChannel } from './message.ts'
 import type { MessageItem } from './message.ts'
 import { isProblem, problemOf } from './problem.ts'
 import type { Problem } from './problem.ts'
@@ -116,9 +116,12 @@ export function sinceOf(members: Members): Since | undefined | Problem {
   return isProblem(last) ? last : parseSince({ since, last })
 }
 
-function channelOf(members: Members): string | Problem {
-  const channel = wordOf(members, 'channel')
-  if (isProblem(channel) || channel === undefined) return problemOf('channel-name-invalid', 'channel is a string')
+const bodyMembers = ['channel', 'since', 'last', 'limit', 'onGap']
+
+function channelOf(body: Members): string | Problem {
+  const channel = wordOf(body, 'channel')
+  if (channel === undefined) return missingChannel(body, bodyMembers)
+  if (isProblem(channel)) return problemOf('channel-name-invalid', 'channel is a string')
   const problem = channelProblem(channel)
   if (problem !== undefined) return problemOf('channel-name-invalid', problem)
   return channel.startsWith('$')

@@ -44,9 +44,9 @@ export function messageFromBody(contentType: string | undefined, body: Uint8Arra
 export function messageFromItem(members: ReadonlyMap<string, JsonSlice>): MessageItem | Problem {
   const channel = textMember(members, 'channel', 'channel-name-invalid')
   if (isProblem(channel)) return channel
-  const channelWrong = channelProblem(channel ?? '')
-  if (channelWrong !== undefined || channel === undefined)
-    return problemOf('channel-name-invalid', channelWrong ?? 'an item names its channel')
+  if (channel === undefined) return missingChannel(members, itemMembers)
+  const channelWrong = channelProblem(channel)
+  if (channelWrong !== undefined) return problemOf('channel-name-invalid', channelWrong)
   if (channel.startsWith('$')) return problemOf('channel-reserved', 'channels whose first segment begins with $ are reserved for Fanfare')
   const event = textMember(members, 'event', 'event-name-invalid')
   if (isProblem(event)) return event
@@ -60,6 +60,15 @@ export function messageFromItem(members: ReadonlyMap<string, JsonSlice>): Messag
   if (keyWrong !== undefined) return keyWrong
   const message = itemMessage(members, { event, id })
   return isProblem(message) ? message : { channel, message, ...(key === undefined ? {} : { key }) }
+}
+
+const itemMembers = ['channel', 'data', 'event', 'id', 'key', 'type', 'encoding']
+
+/** Names the first member that is none of the known ones, for it may be the channel misspelt. */
+export function missingChannel(members: ReadonlyMap<string, JsonSlice>, known: readonly string[]): Problem {
+  const other = [...members.keys()].find((name) => !known.includes(name))
+  const hint = other === undefined ? '' : `; ${JSON.stringify(other.slice(0, 64))} is none that is known here`
+  return problemOf('channel-name-invalid', `the member channel is missing${hint}`)
 }
 
 function itemMessage(members: ReadonlyMap<string, JsonSlice>, fields: MessageFields): Message | Problem {
@@ -97,8 +106,8 @@ export function eventProblem(event: string): Problem | undefined {
   return undefined
 }
 
-/** Says what is wrong with an `id` or an idempotency `key`, or nothing: 1 to 255 bytes of UTF-8 without control characters. */
-export function labelProblem(name: 'id' | 'key', value: string): Problem | undefined {
+/** Says what is wrong with an `id` or an idempotency `key`, or nothing: 1 to 255 bytes of UTF-8 without control characters. `name` is that of the member or field. */
+export function labelProblem(name: string, value: string): Problem | undefined {
   if (value === '' || utf8Length(value) > limits.headerValueBytes) {
     return problemOf('parameter-invalid', `${name} has 1 to ${limits.headerValueBytes} bytes of UTF-8`)
   }

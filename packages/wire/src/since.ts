@@ -22,7 +22,7 @@ export interface SinceWords {
 /** Where to begin (CONTRACT section 4), or undefined where nothing says so: then it is `latest`. */
 export function parseSince(words: SinceWords): Since | undefined | Problem {
   const { lastEventId, since, last } = words
-  const resumed = lastEventId === undefined || lastEventId === '' ? undefined : parseSinceCursor(lastEventId)
+  const resumed = lastEventId === undefined || lastEventId === '' ? undefined : parseSinceCursor(lastEventId, 'Last-Event-ID is a cursor')
   if (isProblem(resumed)) return resumed
   const asked = since === undefined ? undefined : parseSinceWord(since)
   if (isProblem(asked)) return asked
@@ -31,12 +31,12 @@ export function parseSince(words: SinceWords): Since | undefined | Problem {
 }
 
 function parseSinceWord(word: string): Since | Problem {
-  return word === 'earliest' || word === 'latest' ? { at: word } : parseSinceCursor(word)
+  return word === 'earliest' || word === 'latest' ? { at: word } : parseSinceCursor(word, 'since is a cursor, earliest or latest')
 }
 
-function parseSinceCursor(token: string): Since | Problem {
+function parseSinceCursor(token: string, expected: string): Since | Problem {
   const cursor = parseCursor(token)
-  return cursor === undefined ? problemOf('cursor-invalid', 'this is no cursor that Fanfare gave') : { at: 'cursor', cursor }
+  return cursor === undefined ? problemOf('cursor-invalid', expected) : { at: 'cursor', cursor }
 }
 
 /** The newest 0 of a channel is the same as `latest`. */

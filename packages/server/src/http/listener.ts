@@ -32,7 +32,7 @@ export function createHttpServer(site: Site): Server {
   // Bounded by their bytes; else node drops what is over a number, and the guard never sees it.
   server.maxHeadersCount = 0
   const stop = listenOn(server, site)
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBytes(error, socket))
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBytes(problemOf(error.code, headersBytes), error, socket))
   server.once('close', stop)
   return server
 }
@@ -59,16 +59,16 @@ export function listenOn(server: Server, site: Site): () => void {
 }
 
 /** What was no HTTP, or came too late. */
-function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
+function refuseBytes(problem: FanfareError, error: NodeJS.ErrnoException, socket: Duplex): void {
   const active = activeResponse(socket)
   // Of a request whose own body is no HTTP it is the answer; behind another one it would be taken for that one's.
   const speaks = streamingSockets.has(socket) || (active !== undefined && (active.headersSent || active.req.complete))
   if (error.code === 'ECONNRESET' || !socket.writable || speaks) return void socket.destroy()
-  refuseUpgrade(socket, problemOf(error.code))
+  refuseUpgrade(socket, problem)
 }
 
-function problemOf(code: string | undefined): FanfareError {
-  if (code === 'HPE_HEADER_OVERFLOW') return new FanfareError('headers-too-large', 'the header fields are too large')
+function problemOf(code: string | undefined, headersBytes: number): FanfareError {
+  if (code === 'HPE_HEADER_OVERFLOW') return new FanfareError('headers-too-large', `the header fields have more than ${headersBytes} bytes`)
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new FanfareError('request-timeout', 'the request did not arrive in time')
   return new FanfareError('request-malformed', 'this is no HTTP/1.1')
 }

@@ -14,7 +14,7 @@ export function publish(exchange: Exchange): void {
   const { site, req, res, target } = exchange
   const channel = channelOf(target)
   const key = idempotencyKey(req.headers)
-  const fields = { event: headerText(req.headers, 'fanfare-event', 'event-name-invalid'), id: headerText(req.headers, 'fanfare-id') }
+  const fields = { event: headerText(req.headers, 'fanfare-event', 'event-name-invalid'), id: label(req.headers, 'Fanfare-Id') }
   refuseEncodings(req.headers)
   begin(site)
   takeBody(req, res, site.ground.wheel, site.bodyLimits, new Publishing(exchange, channel, key, fields))
@@ -79,10 +79,7 @@ class Publishing implements BodyTaker {
 
 /** The key of a publish or of a whole batch. */
 export function idempotencyKey(headers: IncomingHttpHeaders): string | undefined {
-  const key = headerText(headers, 'idempotency-key')
-  const problem = key === undefined ? undefined : labelProblem('key', key)
-  if (problem !== undefined) throw new FanfareError(problem.code, problem.problem)
-  return key
+  return label(headers, 'Idempotency-Key')
 }
 
 /** What is compressed would be stored as it is. */
@@ -91,6 +88,12 @@ export function refuseEncodings(headers: IncomingHttpHeaders): void {
   if (coding !== undefined && coding !== '' && coding.toLowerCase() !== 'identity') {
     throw new FanfareError('media-type-unsupported', 'bodies are taken without a content coding')
   }
+}
+
+function label(headers: IncomingHttpHeaders, field: string): string | undefined {
+  const text = headerText(headers, field.toLowerCase())
+  const problem = text === undefined ? undefined : labelProblem(field, text)
+  return orThrow(problem ?? text)
 }
 
 function headerText(headers: IncomingHttpHeaders, name: string, code: ErrorCode = 'parameter-invalid'): string | undefined {

@@ -6,6 +6,7 @@ import {
   isProblem,
   jsonString,
   limits as wireLimits,
+  missingChannel,
   orThrow,
   parseLimit,
   parseMediaType,
@@ -179,7 +180,8 @@ function subscribedChannel(element: JsonSlice): Channels[number] {
   const members = scanObject(element)
   if (isProblem(members)) throw new FanfareError('parameter-invalid', 'a channel is a string, or an object with channel and since')
   const slice = members.get('channel')
-  const channel = slice === undefined || isJsonNull(slice) ? undefined : jsonString(slice)
+  const missing = slice === undefined || isJsonNull(slice)
+  const channel = orThrow(missing ? missingChannel(members, ['channel', 'since', 'last']) : jsonString(slice))
   if (channel === undefined) throw new FanfareError('channel-name-invalid', 'channel is a string')
   const since = orThrow(sinceOf(members))
   return since === undefined ? { channel } : { channel, since }

@@ -36,7 +36,7 @@ export function dispatch(exchange: Exchange): void {
   const { req, target } = exchange
   try {
     const found = routeOf(target.path)
-    if (found === undefined) throw new FanfareError('address-unknown', 'the addresses are in /openapi.json')
+    if (found === undefined) throw addressUnknown()
     const handler = found.get(req.method ?? '')
     if (handler !== undefined) return handler(exchange)
     const allow = [...found.keys(), 'OPTIONS'].join(', ')
@@ -50,6 +50,11 @@ export function dispatch(exchange: Exchange): void {
 export function answerOptions(exchange: Exchange, fields: readonly string[]): void {
   writeHead(exchange, 204, fields)
   exchange.res.end()
+}
+
+/** Whoever comes to an address that is none, `/` above all, hears where to go on. */
+export function addressUnknown(): FanfareError {
+  return new FanfareError('address-unknown', 'publish and receive at /channels/{channel}; /openapi.json describes all addresses')
 }
 
 function routeOf(path: string): Route | undefined {

@@ -13,6 +13,7 @@ import { answerDeclined } from './declined-upgrade.ts'
 import { answer, visitorOf } from './entry.ts'
 import { problemJson } from './exchange.ts'
 import { askedOf, channelsOfQuery } from './receive.ts'
+import { addressUnknown } from './router.ts'
 import type { Site } from './site.ts'
 import type { Target } from './target.ts'
 import { parseTarget } from './target.ts'
@@ -42,7 +43,7 @@ type Destination = Pick<UpgradeCall, 'converse' | 'subprotocol'> & { readonly tr
 function destination(site: Site, req: IncomingMessage, target: Target): Destination {
   if (target.path === '/connect') return connection(site, req)
   const one = target.path.startsWith(channelPrefix)
-  if (!one && target.path !== '/subscribe') throw new FanfareError('address-unknown', 'the addresses are in /openapi.json')
+  if (!one && target.path !== '/subscribe') throw addressUnknown()
   const channels = one ? [{ channel: channelOf(target) }] : channelsOfQuery(site, target)
   const { question, transport } = askedOf(site, req, target, channels, { upgrade: true })
   const context = contextOf(site)
