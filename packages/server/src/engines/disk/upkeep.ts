@@ -60,6 +60,8 @@ export class Upkeep {
   /** Bytes of the journal that there was no space for, while there is none. */
   #missing: number | undefined
   #making: Promise<void> | undefined
+  /** How often a journal was given or refused. */
+  #answered = 0
   #cancelRetry: (() => void) | undefined
   #sealing: Promise<void> | undefined
   readonly #releasing = new Set<Promise<void>>()
@@ -112,10 +114,12 @@ export class Upkeep {
   }
 
   async wantJournal(bytes: number): Promise<void> {
+    const answered = this.#answered
     // The answer comes in a later turn, whatever it is.
     await Promise.resolve()
-    // Its end is the answer.
-    if (this.#making !== undefined) return
+    while (this.#making !== undefined) await this.#making
+    // What was under way was the answer.
+    if (this.#answered !== answered || this.#closed) return
     if (this.#options.runtime.monotonic() - this.#refusedAt >= retryMs) return this.#make(bytes)
     this.#refuse(new FanfareError('storage-full', 'there is no space for more; it is looked for again every second'))
   }
@@ -148,6 +152,7 @@ export class Upkeep {
       const journal = this.#note(await keeper.ask({ kind: 'journal', size, least, nonce })).journal!
       this.#largest = Math.min(Math.max(this.#largest, journal.size), journalMostBytes)
       this.#missing = undefined
+      this.#answered++
       onJournal(journal)
       return undefined
     } catch (error) {
@@ -158,6 +163,7 @@ export class Upkeep {
 
   /** As long as somebody is refused, it is tried again by itself. */
   #refuse(error: FanfareError): void {
+    this.#answered++
     if (this.#options.onNoJournal(error)) this.#retryLater()
   }
 
