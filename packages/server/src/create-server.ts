@@ -94,6 +94,7 @@ async function openNode({ limits, rules, log }: Settings, engine: Engine, commit
       runtime: systemRuntime,
       rules,
       limits,
+      report: (error) => log.error({ error: textOf(error) }, 'a receiver failed'),
     })
   } catch (error) {
     await engine.close()
@@ -129,7 +130,8 @@ async function openEngine(settings: Settings, runtime: Runtime): Promise<Engine>
   if (engine === 'memory') return await openMemoryEngine(options)
   // Loaded when it is wanted: a server in memory starts without it.
   const { openDiskEngine } = await import('./engines/disk/disk-engine.ts')
-  return await openDiskEngine({ ...options, directory: data, repair })
+  const onTrouble = (error: Error): void => settings.log.error({ error: textOf(error) }, 'the store is in trouble')
+  return await openDiskEngine({ ...options, directory: data, repair, onTrouble })
 }
 
 class RunningServer implements FanfareServer {
