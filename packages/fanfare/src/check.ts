@@ -4,7 +4,7 @@ import { listenText, startMistakes } from './server-options.ts'
 import type { Settings } from './settings.ts'
 
 /** Says all that is wrong with a configuration, or what it comes to. */
-export function runCheck(settings: Settings, rest: readonly string[], io: Io): number {
+export async function runCheck(settings: Settings, rest: readonly string[], io: Io): Promise<number> {
   if (rest.length > 0) return misused(io, `check takes no arguments; a file is named by --config ${rest.join(' ')}`)
   if (settings.usage.length > 0) {
     tell(settings.usage, io)
@@ -14,7 +14,7 @@ export function runCheck(settings: Settings, rest: readonly string[], io: Io): n
     tell([{ where: 'fanfare.yaml', text: 'there is no such file here; name one with --config FILE' }], io)
     return exitCodes.failed
   }
-  const mistakes = settings.inFile.length > 0 ? settings.inFile : startMistakes(settings)
+  const mistakes = settings.inFile.length > 0 ? settings.inFile : await startMistakes(settings)
   tell(mistakes, io)
   if (mistakes.length > 0) return exitCodes.failed
   const rules = settings.rules.length === 1 ? '1 rule' : `${settings.rules.length} rules`

@@ -72,7 +72,7 @@ function mistakesOf(document: Document, issue: Issue): Found[] {
 
 function textOf(issue: Issue): string {
   if (issue.code !== 'invalid_type') return issue.message
-  if (issue.message.startsWith('a ') || issue.message.startsWith('this ')) return issue.message
+  if (issue.message.startsWith('a ') || issue.message.startsWith('must ')) return issue.message
   return issue.expected === 'object'
     ? 'a group of keys was expected here'
     : `${issue.expected === 'array' ? 'a list' : issue.expected} was expected here`

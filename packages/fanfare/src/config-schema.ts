@@ -1,4 +1,14 @@
-import { isProblem, limits, parseCount, parseDurationMs, parseOrNone, parseSizeBytes, patternProblem, problemOf } from '@fanfare/wire'
+import {
+  fixedLimits,
+  isProblem,
+  limits,
+  parseCount,
+  parseDurationMs,
+  parseOrNone,
+  parseSizeBytes,
+  patternProblem,
+  problemOf,
+} from '@fanfare/wire'
 import type { Keep, LimitName, Limits, Problem } from '@fanfare/wire'
 import type { RuleOptions } from '@fanfare/server'
 import { z } from 'zod'
@@ -16,11 +26,12 @@ export interface FileShape {
 
 const limitNames = Object.keys(limits) as readonly LimitName[]
 
-/** A scalar that `parse` can read; a list is read item by item. */
-function scalar<T>(parse: (word: string) => T | Problem): z.ZodType<T> {
+/** A scalar that `parse` can read; a list is read item by item. `missing` is said where there is none at all. */
+function scalar<T>(parse: (word: string) => T | Problem, missing?: string): z.ZodType<T> {
   return z.unknown().transform((value, context) => {
     const word = typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
-    const read = word === undefined ? problemOf('parameter-invalid', `one value was expected here, not ${kindOf(value)}`) : parse(word)
+    const other = (value === undefined ? missing : undefined) ?? `one value was expected here, not ${kindOf(value)}`
+    const read = word === undefined ? problemOf('parameter-invalid', other) : parse(word)
     if (!isProblem(read)) return read
     context.issues.push({ code: 'custom', message: read.problem, input: value })
     return z.NEVER
@@ -39,7 +50,7 @@ function sizeBytes(word: string): number | Problem {
 
 /** Nothing at all would be no limit, but an end. */
 function atLeastOne<T extends number | null>(value: T | Problem): T | Problem {
-  return value === 0 ? problemOf('parameter-invalid', 'this is at least 1') : value
+  return value === 0 ? problemOf('parameter-invalid', 'must be at least 1') : value
 }
 
 function pattern(word: string): string | Problem {
@@ -63,10 +74,10 @@ function optionalKeep(): z.ZodType<Partial<Keep>> {
 
 const rule: z.ZodType<RuleOptions> = z
   .strictObject({
-    match: scalar(pattern),
+    match: scalar(pattern, 'a rule needs a match, such as match: "news/*"'),
     keep: optionalKeep().optional(),
     payload: scalar((word) => atLeastOne(sizeBytes(word))).optional(),
-    public: z.boolean('this is true or false').optional(),
+    public: z.boolean('must be true or false').optional(),
   })
   .transform(({ match, keep, payload, public: isPublic }) => ({
     match,
@@ -77,6 +88,8 @@ const rule: z.ZodType<RuleOptions> = z
 
 /** A limit by its unit: bytes and milliseconds may be written as a size or a duration, or as a plain number of them. */
 function limit(name: LimitName): z.ZodType<number | undefined> {
+  if (fixedLimits.includes(name))
+    return scalar((): number | Problem => problemOf('parameter-invalid', `this limit is fixed at ${limits[name]}`)).optional()
   return scalar((word): number | Problem => {
     const plain = /^[0-9]+$/.test(word)
     const value = plain
@@ -128,6 +141,6 @@ export const fileSchema: z.ZodType<FileShape> = z
 /** The keys that may stand at a path of the file, for the nearest name. */
 export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 0) return [...keys, 'channels', 'limits', 'tls']
-  if (path[0] === 'limits') return limitNames
+  if (path[0] === 'limits') return limitNames.filter((name) => !fixedLimits.includes(name))
   return path.at(-1) === 'keep' ? ['publications', 'age', 'bytes'] : ['match', 'keep', 'payload', 'public']
 }

@@ -1,18 +1,31 @@
+import { existsSync } from 'node:fs'
 import { open, readFile, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { parseCursor, problemOf } from '@fanfare/wire'
 import type { Problem } from '@fanfare/wire'
+import { messageOf } from './io.ts'
 
-/** The cursor that a file holds; undefined where there is no file, or an empty one. */
+/** The cursor that a file holds; undefined where there is no file, or an empty one. A problem where it could not be kept there either. */
 export async function readCursorFile(path: string): Promise<string | undefined | Problem> {
   let text: string
   try {
     text = (await readFile(path, 'utf8')).trim()
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
+    const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT' && existsSync(dirname(path))
+    return absent ? undefined : problemOf('cursor-invalid', `the cursor can't be kept: ${fileTrouble(path, error)}`)
   }
   if (text === '') return undefined
-  return parseCursor(text) === undefined ? problemOf('cursor-invalid', `${path} holds no cursor`) : text
+  return parseCursor(text) === undefined ? problemOf('cursor-invalid', `${path} holds no cursor; remove it to begin anew`) : text
+}
+
+/** What went wrong with the file, in words of its own path: it is written under another name first. */
+export function fileTrouble(path: string, error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return `there is no directory ${dirname(path)}`
+  if (code === 'ENOTDIR') return `${dirname(path)} is no directory`
+  if (code === 'EISDIR') return `${path} is a directory`
+  if (code === 'EACCES' || code === 'EPERM') return `this user may not read and write ${path}`
+  return messageOf(error)
 }
 
 /** Keeps the newest place in a file. */

@@ -54,9 +54,13 @@ export function readFlags(command: CommandName, args: readonly string[]): Given 
   return { words, rest, help, mistakes }
 }
 
+// What other programs call it.
+const otherWordsForListen = new Set(['port', 'p', 'host', 'bind', 'address', 'addr'])
+
 function unknownFlag(command: CommandName, name: string, own: readonly OptionName[]): string {
   const elsewhere = commandNames.filter((other) => isOptionName(name) && optionOf(name).commands.includes(other))
   if (elsewhere.length > 0) return `${command} has no such flag (it is one of ${elsewhere.join(' and ')})`
+  if (own.includes('listen') && otherWordsForListen.has(name)) return `${command} has no such flag; did you mean --listen HOST:PORT?`
   if (command === 'publish' && name.length === 1) return 'there is no such flag; put -- before a message that begins with -'
   return `${command} has no such flag${didYouMean(name, [...own, 'help'], (near) => `--${near}`)}`
 }
@@ -76,9 +80,16 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     if (!variable.startsWith('FANFARE_') || word === undefined || notOurs.test(variable)) continue
     if (variable === 'FANFARE_PORT' && /^(?:tcp|udp|sctp):\/\//.test(word)) continue
     const name = names.get(variable)
-    if (name === undefined)
-      mistakes.push({ where: variable, text: `there is no such variable${didYouMean(variable, names.keys(), (near) => near)}` })
+    if (name === undefined) mistakes.push({ where: variable, text: `there is no such variable${meantVariable(variable, names.keys())}` })
     else if (word !== '') words.set(name, { word, where: variable })
   }
   return { words, mistakes }
+}
+
+/** What all have in common makes no name near. */
+function meantVariable(variable: string, known: Iterable<string>): string {
+  const own = variable.slice('FANFARE_'.length)
+  if (otherWordsForListen.has(own.toLowerCase())) return '; did you mean FANFARE_LISTEN?'
+  const ends = [...known].map((name) => name.slice('FANFARE_'.length))
+  return didYouMean(own, ends, (near) => `FANFARE_${near}`)
 }

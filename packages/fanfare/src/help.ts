@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { environmentName, optionNames, optionOf } from './options.ts'
-import type { CommandName } from './options.ts'
+import type { CommandName, OptionName } from './options.ts'
 
 interface CommandHelp {
   readonly usage: string
@@ -80,12 +80,21 @@ export function commandHelp(name: CommandName): string {
     'flags:',
     ...flags.map(({ flag, help }) => `  ${flag.padEnd(width)}${help}`),
     '',
-    `  Each is also an environment variable, such as ${environmentName(own[0] ?? 'config')}, and a key of the configuration (but --config${name === 'serve' ? ' and --repair' : ''}).`,
+    `  ${elsewhere(own)}`,
     '',
     'examples:',
     ...examples.map((example) => `  ${example}`),
     '',
   ].join('\n')
+}
+
+/** Where the same can be said. */
+function elsewhere(own: readonly OptionName[]): string {
+  const [first = 'config'] = own
+  const flagsOnly = own.filter((name) => optionOf(name).inFile === false)
+  if (flagsOnly.length === own.length) return `--${first} is also the environment variable ${environmentName(first)}.`
+  const but = flagsOnly.toReversed().map((name) => `--${name}`)
+  return `Each is also an environment variable, such as ${environmentName(first)}, and a key of the configuration (but ${but.join(' and ')}).`
 }
 
 function flagOf(name: (typeof optionNames)[number]): string {

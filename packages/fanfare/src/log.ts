@@ -27,9 +27,18 @@ function textWriter(io: Io): Write {
   return (level, fields, message) => {
     const time = paint[level](2, new Date().toTimeString().slice(0, 8))
     const mark = level === 'info' ? '' : ` ${paint[level](colours[level], level)}`
-    const rest = Object.entries(fields).map(([name, value]) => ` ${paint[level](2, `${name}=`)}${wordOf(value)}`)
+    const rest = Object.entries(fields)
+      .filter(isNews(message))
+      .map(([name, value]) => ` ${paint[level](2, `${name}=`)}${wordOf(value)}`)
     return `${time}${mark} ${message}${rest.join('')}\n`
   }
+}
+
+// What the engine promises is said in a sentence of its own; as words of the code it is for machines.
+const forMachines = new Set(['engine', 'durable', 'forks'])
+
+function isNews(message: string): (field: [name: string, value: unknown]) => boolean {
+  return ([name, value]) => !forMachines.has(name) && !(typeof value === 'string' && message.includes(value))
 }
 
 /** Errors become what they say, and where they come from. */

@@ -56,7 +56,7 @@ async function runCommand(command: CommandName, given: Given, io: Io): Promise<n
   const mistakes = [...settings.usage, ...settings.inFile]
   if (mistakes.length > 0) {
     tell(mistakes, io)
-    if (settings.usage.length > 0) say(io.stderr, `fanfare ${command} --help says what there is`)
+    if (settings.usage.length > 0) say(io.stderr, `see fanfare ${command} --help`)
     return settings.usage.length > 0 ? exitCodes.usage : exitCodes.failed
   }
   return runWell(command, settings, given.rest, io)

@@ -1,7 +1,7 @@
 /** The known name that is most like what was written, or nothing where none is near. */
 export function nearest(written: string, known: Iterable<string>): string | undefined {
   let best: string | undefined
-  let least = Math.max(2, Math.ceil(written.length / 3)) + 1
+  let least = Math.max(1, Math.floor(written.length / 3)) + 1
   for (const name of known) {
     const steps = editDistance(written.toLowerCase(), name.toLowerCase())
     if (steps < least) {

@@ -19,8 +19,9 @@ import {
 export const commandNames = ['serve', 'publish', 'subscribe', 'check'] as const
 export type CommandName = (typeof commandNames)[number]
 
-/** All transports that a configuration may name; which of them stand says the server. */
+/** All transports that a configuration may name; hints name those that are built. */
 export const transportNames = ['websocket', 'sse', 'stream', 'long-poll', 'poll', 'multipart', 'iframe', 'jsonp'] as const
+const builtTransports = ['websocket', 'sse', 'long-poll', 'poll'] as const
 export type TransportName = (typeof transportNames)[number]
 
 /** Transports over which `subscribe` can receive. */
@@ -46,7 +47,7 @@ function option<T>(commands: readonly CommandName[], rest: Omit<Option<T>, 'comm
 
 const clients = ['publish', 'subscribe'] as const
 const everywhere = commandNames
-const transportWords = listOf(oneOf(transportNames))
+const transportWords = listOf(oneOf<TransportName>(transportNames, builtTransports))
 
 /** Every option of the command, in the order of the help. */
 export const options = {
@@ -60,7 +61,7 @@ export const options = {
   data: option(['serve'], { value: 'DIRECTORY', help: 'where the disk engine keeps them', byDefault: './fanfare-data', parse: parseText }),
   transports: option(['serve'], {
     value: 'all|LIST',
-    help: 'how publications may travel; without it, all but iframe and jsonp',
+    help: `how publications may travel: ${builtTransports.join(', ')}; without it, by all of them`,
     parse: (word) => (word === 'all' ? transportNames : transportWords(word)),
   }),
   origins: option(['serve'], {

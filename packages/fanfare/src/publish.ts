@@ -164,7 +164,8 @@ class PublishCall {
   }
 
   #report(code: number): number {
-    this.#io.stdout.write(`published ${this.#sent} to ${this.#channel}\n`)
+    // After a failure that let nothing through, the reason says it all.
+    if (code === exitCodes.well || this.#sent > 0) this.#io.stdout.write(`published ${this.#sent} to ${this.#channel}\n`)
     return code
   }
 }

@@ -4,13 +4,13 @@ import { exitCodes, misused, tell } from './exit.ts'
 import { messageOf, say } from './io.ts'
 import type { Io } from './io.ts'
 import { createLog } from './log.ts'
-import { listenText, serverOptions, startMistakes } from './server-options.ts'
+import { dataMistakes, listenText, serverOptions, startMistakes } from './server-options.ts'
 import type { Settings } from './settings.ts'
 
 /** `fanfare serve`: runs until it is told to end, then drains. A second signal ends at once. */
 export async function runServe(settings: Settings, rest: readonly string[], io: Io): Promise<number> {
-  if (rest.length > 0) return misused(io, `serve takes flags only, not ${JSON.stringify(rest[0])}`)
-  const mistakes = startMistakes(settings)
+  if (rest.length > 0) return misused(io, `serve takes flags only, not ${JSON.stringify(rest[0])}${npmHint(io)}`)
+  const mistakes = [...(await startMistakes(settings)), ...dataMistakes(settings, io.directory)]
   tell(mistakes, io)
   if (mistakes.length > 0) return exitCodes.failed
   const log = createLog(settings.value('log'), io)
@@ -32,10 +32,15 @@ async function announce(server: FanfareServer, settings: Settings, log: Log): Pr
   const { name, durable } = server.node.traits
   const place = name === 'disk' ? { data: settings.value('data') } : {}
   const file = settings.file === undefined ? {} : { config: settings.file }
-  log.info({ ...place, ...file }, `publications are ${promise[durable]}`)
   if (settings.value('insecure')) log.warn({}, 'INSECURE: whoever reaches this address may publish and read everything')
   // The server itself says on the log where it listens, and what its engine promises.
   await server.listen()
+  log.info({ ...place, ...file }, `publications are ${promise[durable]}`)
+}
+
+/** npm keeps flags for itself unless a -- stands before them. */
+function npmHint(io: Io): string {
+  return io.env['npm_lifecycle_event'] === 'start' ? '; with npm, -- comes before flags: npm start -- --listen HOST:PORT' : ''
 }
 
 async function serveUntilTold(server: FanfareServer, signals: EndSignals, log: Log): Promise<number> {

@@ -1,5 +1,8 @@
 import type { Log, ServerOptions } from '@fanfare/server'
-import { resolve } from 'node:path'
+import { lookup } from 'node:dns/promises'
+import { existsSync, statSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { dirname, resolve } from 'node:path'
 import type { Mistake } from './flags.ts'
 import type { Settings } from './settings.ts'
 import type { Listen } from './words.ts'
@@ -35,9 +38,32 @@ function isLoopback(host: string): boolean {
 }
 
 /** What stands in the way of a start, although each word is right by itself. */
-export function startMistakes(settings: Settings): readonly Mistake[] {
+export async function startMistakes(settings: Settings): Promise<readonly Mistake[]> {
   const listen = settings.value('listen')
   if (isLoopback(listen.host) || settings.value('insecure')) return []
-  const text = `${listenText(listen)} can be reached by others, and there is no authentication yet: listen on 127.0.0.1 behind a proxy that has it, or say --insecure`
-  return [{ where: settings.where('listen'), text }]
+  const where = settings.where('listen')
+  if (isIP(listen.host) === 0 && !(await hasAddress(listen.host))) return [{ where, text: `there is no address for ${listen.host}` }]
+  const insecure = where.startsWith('--') ? '--insecure' : where.startsWith('FANFARE_') ? 'FANFARE_INSECURE=true' : 'insecure: true'
+  const text = `${listenText(listen)} can be reached by others, and there is no authentication yet: listen on 127.0.0.1 behind a proxy that has it, or say ${insecure}`
+  return [{ where, text }]
+}
+
+async function hasAddress(name: string): Promise<boolean> {
+  return lookup(name).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Why nothing can be kept in the data directory, as far as its path says it. */
+export function dataMistakes(settings: Settings, directory: string): readonly Mistake[] {
+  const data = settings.value('data')
+  if (settings.value('engine') !== 'disk') return []
+  for (let path = resolve(directory, data), before = ''; path !== before; before = path, path = dirname(path)) {
+    if (!existsSync(path)) continue
+    if (statSync(path).isDirectory()) return []
+    const reason = path === resolve(directory, data) ? 'it is a file' : `${path} is a file`
+    return [{ where: settings.where('data'), text: `the data directory ${data} can not be used: ${reason}` }]
+  }
+  return []
 }

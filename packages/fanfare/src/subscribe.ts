@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isProblem, limits, reconnectDelayMs } from '@fanfare/wire'
-import type { Gap } from '@fanfare/wire'
-import { CursorFile, readCursorFile } from './cursor-file.ts'
+import type { Gap, GapReason } from '@fanfare/wire'
+import { CursorFile, fileTrouble, readCursorFile } from './cursor-file.ts'
 import { exitCodes, misused } from './exit.ts'
 import { httpClient } from './http-client.ts'
-import { messageOf, say } from './io.ts'
+import { isTerminal, say } from './io.ts'
 import type { Io } from './io.ts'
 import type { ReceivingTransport } from './options.ts'
 import { payloadOf } from './payload.ts'
@@ -38,7 +38,7 @@ export async function runSubscribe(settings: Settings, rest: readonly string[], 
   const file = path === undefined ? undefined : resolve(io.directory, path)
   const kept = file === undefined ? undefined : await readCursorFile(file)
   if (isProblem(kept)) {
-    say(io.stderr, `${kept.problem}; remove it to begin anew`)
+    say(io.stderr, kept.problem)
     return exitCodes.failed
   }
   return new SubscribeCall(settings, channels, file, io).run(kept)
@@ -55,6 +55,7 @@ class SubscribeCall {
   #cursor: string | undefined
   #failures = 0
   #lost = false
+  #heard = false
   #code: number = exitCodes.well
 
   constructor(settings: Settings, channels: readonly string[], file: string | undefined, io: Io) {
@@ -63,7 +64,7 @@ class SubscribeCall {
     this.#io = io
     this.#json = settings.value('json')
     this.#file =
-      file === undefined ? undefined : new CursorFile(file, (error) => this.#fail(`the cursor can't be kept: ${messageOf(error)}`))
+      file === undefined ? undefined : new CursorFile(file, (error) => this.#fail(`the cursor can't be kept: ${fileTrouble(file, error)}`))
     this.#printer = new Printer({
       stream: io.stdout,
       onPrinted: (cursor) => this.#file?.save(cursor),
@@ -127,6 +128,8 @@ class SubscribeCall {
     switch (received.kind) {
       case 'opened':
         if (this.#lost) say(this.#io.stderr, 'connected again')
+        else if (!this.#heard && isTerminal(this.#io.stderr)) say(this.#io.stderr, `listening to ${this.#channels.join(', ')}`)
+        this.#heard = true
         this.#lost = false
         this.#failures = 0
         return undefined
@@ -157,12 +160,19 @@ class SubscribeCall {
   }
 }
 
+const gapCauses: Readonly<Record<GapReason, string>> = {
+  trimmed: 'the keep of its rule holds no older ones',
+  deleted: 'they were deleted',
+  diverged: 'the server was put back to an older copy of its store',
+  'new-log': 'the server has another store now',
+}
+
 function gapText(gap: Gap): string {
   const missed =
     gap.missed === null
-      ? 'an unknown number of publications is missing'
+      ? 'publications are missing, how many is not known'
       : gap.missed === 1
         ? '1 publication is missing'
         : `${gap.missed} publications are missing`
-  return `gap in ${gap.channel}: ${gap.reason}, ${missed}`
+  return `gap in ${gap.channel}: ${missed} (${gap.reason}: ${gapCauses[gap.reason]})`
 }

@@ -36,12 +36,13 @@ export function parseListen(word: string): Listen | Problem {
 export function parseBoolean(word: string): boolean | Problem {
   if (word === 'true' || word === '1' || word === 'yes') return true
   if (word === 'false' || word === '0' || word === 'no') return false
-  return wrong('this is true or false', word)
+  return wrong('must be true or false', word)
 }
 
-/** One of a few words. */
-export function oneOf<const T extends string>(choices: readonly T[]): (word: string) => T | Problem {
-  return (word) => choices.find((choice) => choice === word) ?? wrong(`this is ${choices.join(' or ')}`, word)
+/** One of a few words; `told` are those that a refusal names. */
+export function oneOf<const T extends string>(choices: readonly T[], told: readonly T[] = choices): (word: string) => T | Problem {
+  const expected = told.length === 2 ? `must be ${told.join(' or ')}` : `must be one of ${told.join(', ')}`
+  return (word) => choices.find((choice) => choice === word) ?? wrong(expected, word)
 }
 
 /** A list with commas between its words; each is read by `parse`. */
@@ -59,7 +60,7 @@ export function listOf<T>(parse: (word: string) => T | Problem): (word: string) 
 
 /** Any text but none at all. */
 export function parseText(word: string): string | Problem {
-  return word === '' ? problemOf('parameter-invalid', 'this has a value') : word
+  return word === '' ? problemOf('parameter-invalid', 'must have a value') : word
 }
 
 /** An origin as browsers send it (RFC 6454, section 6.2): no path, no default port, lower case. */
@@ -100,11 +101,11 @@ export function parseType(word: string): string | Problem {
 
 export function parseSinceText(word: string): string | Problem {
   if (word === 'earliest' || word === 'latest' || parseCursor(word) !== undefined) return word
-  return wrong('this is a cursor, earliest or latest', word)
+  return wrong('must be a cursor, earliest or latest', word)
 }
 
 export function parseLastCount(word: string): number | Problem {
-  return /^[0-9]{1,9}$/.test(word) ? Number(word) : wrong('this is a whole number of publications', word)
+  return /^[0-9]{1,9}$/.test(word) ? Number(word) : wrong('must be a whole number of publications', word)
 }
 
 /** Milliseconds, or null for `none`. */

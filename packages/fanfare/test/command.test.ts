@@ -118,7 +118,7 @@ describe('serve', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>)
     expect(lines.find(({ url }) => url !== undefined)).toMatchObject({ level: 'info', url: server.url })
-    expect(lines.find(({ engine }) => engine !== undefined)).toMatchObject({ engine: 'memory', durable: 'memory' })
+    expect(lines.find(({ engine }) => engine !== undefined)).toMatchObject({ engine: 'memory', durable: 'memory', forks: 'never' })
   })
 
   it('says that a port is taken, and another that may be free', async () => {
@@ -128,6 +128,7 @@ describe('serve', () => {
     const server = start(['serve', '--engine', 'memory', '--listen', String(port)])
     expect(await server.ended).toBe(1)
     expect(server.stderr()).toContain(`127.0.0.1:${port} is in use`)
+    expect(server.stdout()).toBe('')
     taken.close()
   })
 
@@ -171,10 +172,26 @@ describe('serve', () => {
 
   it('takes its data directory from where it was started', { timeout: 30_000 }, async () => {
     const server = await serve('--data', 'kept/here')
-    expect(server.stdout()).toContain('kept/here')
+    await server.until((stdout) => stdout.includes('kept/here'))
+    expect(server.stdout().replace(/^\S+ /gm, '')).toBe(
+      `Fanfare listens on ${server.url}\npublications are on the disk before they are answered data=kept/here\n`,
+    )
     const answer = await fetch(`${server.url}/channels/a`, { method: 'POST', body: 'x' })
     expect(answer.status).toBe(201)
     expect(existsSync(join(directory.path, 'kept/here'))).toBe(true)
+  })
+})
+
+describe('a data directory that can not be one', () => {
+  it.each([
+    ['taken', 'it is a file'],
+    ['taken/below', '/taken is a file'],
+  ])('is said in words: %s', async (data, reason) => {
+    writeFileSync(join(directory.path, 'taken'), 'mine')
+    const server = start(['serve', '--listen', '127.0.0.1:0', '--data', data])
+    expect(await server.ended).toBe(1)
+    expect(server.stderr()).toContain(`--data: the data directory ${data} can not be used: `)
+    expect(server.stderr()).toMatch(new RegExp(`${reason}\\n$`))
   })
 })
 

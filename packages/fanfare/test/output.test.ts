@@ -17,6 +17,16 @@ describe('the log', () => {
     expect(io.stdout.text + io.stderr.text).not.toContain(escape)
   })
 
+  it('says nothing twice, and leaves words of the code to JSON', () => {
+    const io = new TestIo()
+    const fields = { url: 'http://127.0.0.1:1', engine: 'disk', durable: 'synced', forks: 'told', more: 'x' }
+    createLog('text', io).info(fields, 'Fanfare listens on http://127.0.0.1:1')
+    expect(io.stdout.text).toMatch(/^\d\d:\d\d:\d\d Fanfare listens on http:\/\/127\.0\.0\.1:1 more=x\n$/)
+    const json = new TestIo()
+    createLog('json', json).info(fields, 'Fanfare listens on http://127.0.0.1:1')
+    expect(JSON.parse(json.stdout.text)).toMatchObject(fields)
+  })
+
   it('is one JSON object a line where that is asked for', () => {
     const io = new TestIo()
     createLog('json', io).error({ reason: new Error('broken'), count: 3n }, 'failed')

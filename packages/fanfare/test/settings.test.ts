@@ -133,18 +133,32 @@ describe('wrong usage', () => {
     expect((await settings([], { FANFARE_PORT: '9000' })).usage).toHaveLength(1)
   })
 
+  it('names no flag or variable that is not near, and --listen for what others call a port', async () => {
+    expect((await said(['serve'], { FANFARE_FOO: 'x' }))[0]).toBe('FANFARE_FOO: there is no such variable')
+    expect((await said(['serve'], { FANFARE_PORT: '80' }))[0]).toBe('FANFARE_PORT: there is no such variable; did you mean FANFARE_LISTEN?')
+    expect((await said(['serve', '--port', '80']))[0]).toBe('--port: serve has no such flag; did you mean --listen HOST:PORT?')
+    expect((await said(['serve', '-p', '80']))[0]).toContain('did you mean --listen HOST:PORT?')
+    expect((await said(['publish', '-p', '80']))[0]).toContain('put -- before a message')
+  })
+
+  it('names the transports that are built, and says how npm takes flags', async () => {
+    expect((await said(['serve', '--transports', 'pigeon']))[0]).toContain('must be one of websocket, sse, long-poll, poll, not "pigeon"')
+    expect((await said(['serve', '21003'], { npm_lifecycle_event: 'start' }))[0]).toContain('npm start -- --listen HOST:PORT')
+    expect((await said(['serve', '21003']))[0]).not.toContain('npm')
+  })
+
   it('says what a value should be, all at once', async () => {
     const lines = await said(['serve', '--engine', 'redis', '--listen', 'x:99999', '--insecure=perhaps'], {
       FANFARE_LOG: 'xml',
       FANFARE_ORIGINS: 'app.example.com',
     })
     expect(lines).toEqual([
-      '--engine: this is disk or memory, not "redis"',
+      '--engine: must be disk or memory, not "redis"',
       '--listen: an address is HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000, not "x:99999"',
-      '--insecure: this is true or false, not "perhaps"',
-      'FANFARE_LOG: this is text or json, not "xml"',
+      '--insecure: must be true or false, not "perhaps"',
+      'FANFARE_LOG: must be text or json, not "xml"',
       'FANFARE_ORIGINS: an origin is written https://app.example.com, without a path, not "app.example.com"',
-      'fanfare serve --help says what there is',
+      'see fanfare serve --help',
     ])
   })
 
@@ -177,7 +191,7 @@ tls: { cert: a, key: b }
       'fanfare.yaml:6:27: channels.keep.publications: a count is a whole number, not "many"',
       'fanfare.yaml:6:33: there is no key "ages" here; did you mean "age"?',
       'fanfare.yaml:7:14: channels.payload: a size is a whole number with B, KiB, MiB, GiB or TiB, such as 16MiB, not "4KB"',
-      'fanfare.yaml:8:5: channels.match: one value was expected here, not nothing',
+      'fanfare.yaml:8:5: channels.match: a rule needs a match, such as match: "news/*"',
       'fanfare.yaml:8:5: there is no key "mach" here; did you mean "match"?',
       'fanfare.yaml:10:3: there is no key "payloadbytes" here; did you mean "payloadBytes"?',
       'fanfare.yaml:11:12: limits.drainMs: a duration is a whole number with ms, s, m, h or d, such as 24h, not "soon"',
@@ -194,10 +208,10 @@ tls: { cert: a, key: b }
     expect(await mistakes('- listen\n')).toEqual(['fanfare.yaml:1:1: the file: a group of keys was expected here'])
     expect(await mistakes('channels: news\n')).toEqual(['fanfare.yaml:1:11: channels: a list of rules was expected here'])
     expect(await mistakes('listen: { port: 1 }\n')).toEqual(['fanfare.yaml:1:9: listen: one value was expected here, not a group of keys'])
-    expect(await mistakes('channels: [{ match: a, public: 1 }]\n')).toEqual(['fanfare.yaml:1:32: channels.public: this is true or false'])
+    expect(await mistakes('channels: [{ match: a, public: 1 }]\n')).toEqual(['fanfare.yaml:1:32: channels.public: must be true or false'])
     expect(await mistakes('channels: [{ match: "a/b*" }]\n')).toHaveLength(1)
     expect(await mistakes('channels: [{ match: a, keep: { publications: 0 } }]\n')).toEqual([
-      'fanfare.yaml:1:46: channels.keep.publications: this is at least 1',
+      'fanfare.yaml:1:46: channels.keep.publications: must be at least 1',
     ])
   })
 
@@ -207,8 +221,24 @@ tls: { cert: a, key: b }
     ])
   })
 
+  it('refuses a limit that is fixed, and proposes none', async () => {
+    expect(await mistakes('limits: { channelNameBytes: 300, jsonDepth: 9, channelNameByte: 1 }\n')).toEqual([
+      'fanfare.yaml:1:29: limits.channelNameBytes: this limit is fixed at 255',
+      'fanfare.yaml:1:45: limits.jsonDepth: this limit is fixed at 512',
+      'fanfare.yaml:1:48: there is no key "channelNameByte" here',
+    ])
+  })
+
+  it('finds a name without an address', async () => {
+    expect(await mistakes('listen: "nowhere.invalid:8000"\n')).toEqual([
+      'fanfare.yaml:1:9: listen: there is no address for nowhere.invalid',
+    ])
+  })
+
   it('finds an address that others reach without authentication', async () => {
-    expect((await mistakes('listen: 0.0.0.0:8000\n'))[0]).toMatch(/^fanfare\.yaml:1:9: listen: 0\.0\.0\.0:8000 can be reached by others/)
+    expect((await mistakes('listen: 0.0.0.0:8000\n'))[0]).toMatch(
+      /^fanfare\.yaml:1:9: listen: 0\.0\.0\.0:8000 can be reached by others.*or say insecure: true$/,
+    )
   })
 
   it('says that a good one is good, and fails where there is none', async () => {

@@ -127,7 +127,7 @@ describe.each(transports)('subscribe over %s', (transport) => {
     const call = subscribing(io, 'n', '--cursor-file', 'place', '--transport', transport, '--url', server.address)
     await io.stdout.until((text) => text.endsWith('\n300\n'))
     await call.end()
-    expect(io.stderr.text).toMatch(/gap in n: trimmed, /)
+    expect(io.stderr.text).toMatch(/gap in n: publications are missing, how many is not known \(trimmed: the keep/)
   })
 
   it('fails where the server refuses for good', async () => {
@@ -188,7 +188,7 @@ describe('subscribe over websocket, as the contract says', () => {
     expect(asked).toEqual(['/channels/a?last=3&envelope=1', '/channels/a?since=three&envelope=1'])
     expect(io.stdout.lines).toEqual(['13', '21'])
     expect(io.stderr.lines).toEqual([
-      'fanfare: gap in a: trimmed, 12 publications are missing',
+      'fanfare: gap in a: 12 publications are missing (trimmed: the keep of its rule holds no older ones)',
       'fanfare: the server closed the WebSocket with 4503; connecting again',
       'fanfare: connected again',
       'fanfare: the server closed the WebSocket with 4403',
@@ -265,6 +265,29 @@ describe('subscribe', () => {
     expect(io.stderr.text).toContain('holds no cursor')
     expect(readFileSync(join(path, 'place'), 'utf8')).toBe('my diary')
     expect(existsSync(join(path, `place.${process.pid}.new`))).toBe(false)
+  })
+
+  it('names a directory that is missing for its cursor file, before it receives anything', async () => {
+    const path = directory()
+    for (const file of ['missing/place', '.']) {
+      const io = new TestIo({ directory: path })
+      expect(await io.run('subscribe', 'a', '--cursor-file', file)).toBe(1)
+      expect(io.stderr.lines).toEqual([
+        `fanfare: the cursor can't be kept: ${file === '.' ? `${path} is a directory` : `there is no directory ${join(path, 'missing')}`}`,
+      ])
+    }
+  })
+
+  it.each(transports)('says on a terminal that it listens, once, over %s', async (transport) => {
+    const server = await serving()
+    const io = new TestIo()
+    Object.assign(io.stderr, { isTTY: true })
+    const call = subscribing(io, 'a', 'b', '--transport', transport, '--url', server.address)
+    await io.stderr.until((text) => text.endsWith('\n'))
+    await server.publish('a', 'hello')
+    await io.stdout.until((text) => text === 'hello\n')
+    await call.end()
+    expect(io.stderr.text).toBe('fanfare: listening to a, b\n')
   })
 
   it('is wrong usage without a channel, with a bad name, or a bad place', async () => {
