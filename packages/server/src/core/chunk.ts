@@ -1,4 +1,3 @@
-import type { FanfareError } from '@fanfare/wire'
 import type { Form } from './form.ts'
 import type { Follower, Hub } from './hub.ts'
 import type { Stepper } from './lanes.ts'
@@ -15,7 +14,8 @@ export interface Member {
   parkedAt(place: number, lastOffset: number | null): void
   /** It is out of the chunk and steps for itself. */
   scatteredAt(place: number, lastOffset: number | null): void
-  fail(error: FanfareError): void
+  /** Its sink threw: it alone ends. */
+  broke(cause: unknown): void
 }
 
 export interface ChunkOwner {
@@ -106,31 +106,40 @@ export class Chunk implements Stepper, Follower {
     if (this.#members.length > 0 && this.place < hub.head) this.#state.lanes.live(this)
   }
 
-  /** The hot path: one write a member. Who is full leaves with the place unmoved. */
+  /** The hot path: one write a member. Who is full leaves with the place unmoved; who throws ends, and the sweep goes on behind it. */
   #sweep(bytes: Uint8Array, place: number, count: number): void {
     const members = this.#members
     const total = members.length
     let kept = 0
     let served = 0
+    let i = 0
+    let member: Member | undefined
     this.#sweeping = true
-    for (let i = 0; i < total; i++) {
-      const member = members[i]
-      if (member === undefined) continue
-      const { sink } = member
-      if (sink.full) {
-        member.chunkSlot = -1
-        members[i] = undefined
-        member.parkedAt(this.place, this.lastOffset)
-        continue
+    while (i < total) {
+      try {
+        while (i < total) {
+          const at = i++
+          member = members[at]
+          if (member === undefined) continue
+          const { sink } = member
+          if (sink.full) {
+            member.chunkSlot = -1
+            members[at] = undefined
+            member.parkedAt(this.place, this.lastOffset)
+            continue
+          }
+          if (kept !== at) {
+            members[at] = undefined
+            members[kept] = member
+            member.chunkSlot = kept
+          }
+          kept++
+          served++
+          sink.write(bytes, runOf(place, count))
+        }
+      } catch (error) {
+        member?.broke(error)
       }
-      if (kept !== i) {
-        members[i] = undefined
-        members[kept] = member
-        member.chunkSlot = kept
-      }
-      kept++
-      served++
-      sink.write(bytes, runOf(place, count))
     }
     members.length = kept
     this.#sweeping = false

@@ -30,6 +30,8 @@ export interface NodeState {
   readonly sizes: NodeSizes
   /** Runs a question to the engine in its turn, so that not all who lag hold a page at once. */
   readonly reads: { ask(question: () => Promise<void>): void }
+  /** A sink threw, and could not be told so itself. */
+  report(error: unknown): void
   /** A receiver is closed. */
   ended(receiver: CoreReceiver): void
   waitForFeed(waiter: FeedWaiter): void

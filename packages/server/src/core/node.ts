@@ -24,6 +24,8 @@ export interface NodeOptions {
   /** Pages read from the engine at once. */
   readonly readsAtOnce?: number
   readonly sizes?: NodeSizes
+  /** Hears of a sink that threw and can't be told so itself. Its receiver is closed, the others go on. Default: thrown from a later turn. */
+  readonly report?: (error: unknown) => void
 }
 
 const defaultBudgets: LaneBudgets = { writes: 2000, bytes: 1024 * 1024 }
@@ -71,6 +73,10 @@ export async function createNode(options: NodeOptions): Promise<FanfareNode> {
   }
 }
 
+function raise(error: unknown): never {
+  throw error
+}
+
 /** The parts of a node, joined. */
 function assemble(options: NodeOptions, head: Head): { state: NodeState; feed: Feed; receivers: Set<CoreReceiver> } {
   const { engine, runtime, limits } = options
@@ -108,6 +114,7 @@ function assemble(options: NodeOptions, head: Head): { state: NodeState; feed: F
     reads,
     rules: new RuleBook(options.rules),
     sizes: options.sizes ?? defaultSizes,
+    report: options.report ?? ((error) => runtime.soon(() => raise(error))),
     get place() {
       return feed.place
     },

@@ -57,9 +57,12 @@ export class CoreReceiver implements Receiver, FeedWaiter, Member {
     if (this.#now === 'closed' || this.#now === 'parked' || this.#now === 'opening') return
     const live = this.#now === 'live'
     this.#now = 'waiting'
-    if (!this.#begun && !this.#begin()) return
-    if (this.#closed()) return
-    this.#advance(live)
+    try {
+      if (!this.#begun && !this.#begin()) return
+      if (!this.#closed()) this.#advance(live)
+    } catch (error) {
+      this.broke(error)
+    }
   }
 
   /** Something it waited for is there: a page, or the feed. */
@@ -126,6 +129,15 @@ export class CoreReceiver implements Receiver, FeedWaiter, Member {
     if (this.#now === 'closed') return
     this.close()
     this.sink.fail(error)
+  }
+
+  broke(cause: unknown): void {
+    if (this.#closed()) return this.#state.report(cause)
+    try {
+      this.fail(new FanfareError('internal', 'a sink threw', { cause }))
+    } catch (error) {
+      this.#state.report(error)
+    }
   }
 
   #open(): void {

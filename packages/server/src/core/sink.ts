@@ -4,6 +4,8 @@ import type { FanfareError, Gap } from '@fanfare/wire'
  * A sink is where the bytes of one receiver go: a socket, a part of one (each subscription of `fanfare.v1`), or an answer that is being collected.
  * Transports make sinks; core calls them. A sink calls its receiver back only from a later turn, never from inside a call of core's.
  *
+ * A sink doesn't throw: what happens to its socket comes as events. One that does all the same is closed and told by `fail`; no other receiver feels it.
+ *
  * Order of calls: `begin` once; then `write`, `gap` and `mark` in any order; at last `finish`, `stop` or `fail`, or nothing where the transport closes.
  */
 export interface Sink {
