@@ -36,6 +36,15 @@ export interface Gap {
   readonly at: string
 }
 
+/** The gaps of one answer with one more: a channel has one notice, which leads to the last place and says the gravest reason and all that was missed. */
+export function withGap(gaps: readonly Gap[], gap: Gap): readonly Gap[] {
+  const earlier = gaps.find(({ channel }) => channel === gap.channel)
+  if (earlier === undefined) return [...gaps, gap]
+  const reason = gapReasons.indexOf(earlier.reason) < gapReasons.indexOf(gap.reason) ? earlier.reason : gap.reason
+  const missed = earlier.missed === null || gap.missed === null ? null : earlier.missed + gap.missed
+  return [...gaps.filter((other) => other !== earlier), { ...gap, reason, missed }]
+}
+
 /** The gap as JSON, the same on every transport. */
 export function gapJson(gap: Gap): string {
   return JSON.stringify({ channel: gap.channel, reason: gap.reason, missed: gap.missed, at: gap.at })

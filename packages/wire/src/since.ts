@@ -4,7 +4,7 @@ import { limits } from './limits.ts'
 import { isProblem, problemOf } from './problem.ts'
 import type { Problem } from './problem.ts'
 
-/** Where a receiver or a subscription begins. */
+/** Where a receiver or a subscription begins. `earliest` tells no gap for what was trimmed before it began. */
 export type Since =
   | { readonly at: 'cursor'; readonly cursor: Cursor }
   | { readonly at: 'earliest' }

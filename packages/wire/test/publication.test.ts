@@ -1,6 +1,16 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ByteWriter, encodeUtf8, gapJson, gapReasons, pollAnswer, writeEnvelope, writeJsonString, writePollEntry } from '../src/index.ts'
+import {
+  ByteWriter,
+  encodeUtf8,
+  gapJson,
+  gapReasons,
+  pollAnswer,
+  withGap,
+  writeEnvelope,
+  writeJsonString,
+  writePollEntry,
+} from '../src/index.ts'
 import type { Gap, Publication } from '../src/index.ts'
 import { bytesOf, readVectors, textOf } from './vectors.ts'
 import type { Bytes } from './vectors.ts'
@@ -98,5 +108,21 @@ describe('the answer of a poll', () => {
   it.each(polls.answers)('is $json', ({ entries, json, ...rest }) => {
     expect(textOf(pollAnswer({ ...rest, entries: entries.map(encodeUtf8) }))).toBe(json)
     expect(() => JSON.parse(json) as unknown).not.toThrow()
+  })
+})
+
+describe('the gaps of one answer', () => {
+  const gap = (channel: string, reason: Gap['reason'], missed: number | null, at: string): Gap => ({ channel, reason, missed, at })
+
+  it('name a channel once: where it goes on at last, for the gravest reason, with all that was missed', () => {
+    const one = withGap(withGap([], gap('a', 'new-log', 3, 'x')), gap('b', 'trimmed', 1, 'y'))
+    expect(withGap(one, gap('a', 'trimmed', 4, 'z'))).toEqual([gap('b', 'trimmed', 1, 'y'), gap('a', 'new-log', 7, 'z')])
+    expect(withGap(one, gap('b', 'deleted', 2, 'z'))).toEqual([gap('a', 'new-log', 3, 'x'), gap('b', 'deleted', 3, 'z')])
+  })
+
+  it('say no number where one of them is not known', () => {
+    const unknown = gap('a', 'trimmed', null, 'x')
+    expect(withGap([unknown], gap('a', 'trimmed', 4, 'z'))).toEqual([gap('a', 'trimmed', null, 'z')])
+    expect(withGap([gap('a', 'trimmed', 4, 'x')], { ...unknown, at: 'z' })).toEqual([gap('a', 'trimmed', null, 'z')])
   })
 })

@@ -1,12 +1,7 @@
-import type { Cursor } from '@fanfare/wire'
+import type { Since } from '@fanfare/wire'
 import type { Form } from './form.ts'
 
-/** Where a subscription begins. `earliest` tells no gap for what was trimmed before it began. */
-export type Since =
-  | { readonly at: 'cursor'; readonly cursor: Cursor }
-  | { readonly at: 'earliest' }
-  | { readonly at: 'latest' }
-  | { readonly at: 'last'; readonly count: number }
+export type { Since } from '@fanfare/wire'
 
 export interface ReceiveRequest {
   /** At least one; names are valid, each once. A channel begins at the later of its own `since` and the common one: where there is none in common, that is `earliest`. */

@@ -1,4 +1,4 @@
-import { decodeUtf8, errorReply, okReply, pollAnswer } from '@fanfare/wire'
+import { decodeUtf8, errorReply, okReply, pollAnswer, withGap } from '@fanfare/wire'
 import type { FanfareError, Gap, HistoryCommand } from '@fanfare/wire'
 import type { Receiver, Sink } from '../core/sink.ts'
 import { entryForm } from './plain.ts'
@@ -37,7 +37,7 @@ export class HistorySink implements Sink {
   }
 
   gap(gap: Gap): void {
-    this.#gaps = [...this.#gaps, gap]
+    this.#gaps = withGap(this.#gaps, gap)
   }
 
   mark(): void {

@@ -1,5 +1,5 @@
 import { FanfareError, preferenceApplied } from '@fanfare/wire'
-import { pollAnswer } from '@fanfare/wire'
+import { pollAnswer, withGap } from '@fanfare/wire'
 import type { Gap } from '@fanfare/wire'
 import type { Receiver, Run, Sink } from '../core/sink.ts'
 import type { Held } from './held.ts'
@@ -62,7 +62,7 @@ class PollSink implements Sink, Held, Timed {
   }
 
   gap(gap: Gap): void {
-    this.#gaps = [...this.#gaps, gap]
+    this.#gaps = withGap(this.#gaps, gap)
   }
 
   mark(): void {
