@@ -1,5 +1,5 @@
 import { channelMatcher, FanfareError } from '@fanfare/wire'
-import type { Cursor, Keep, Publication, Rule } from '@fanfare/wire'
+import type { Cursor, Keep, Message, Publication, Rule } from '@fanfare/wire'
 import type {
   AppendAnswer,
   AppendRequest,
@@ -178,6 +178,7 @@ class MemoryEngine implements Engine {
     const first = once === undefined ? undefined : this.#once.get(once.key, this.#time)
     if (first !== undefined)
       return first.print === once?.print ? { kind: 'placed', placed: first.placed.map(asReplayed) } : { kind: 'conflict', index: -1 }
+    if (!items.some(hasKey)) return undefined
     const prints = new Map<string, string>()
     for (const [index, item] of items.entries()) {
       if (item.kind !== 'publication' || item.once === undefined) continue
@@ -220,7 +221,19 @@ class MemoryEngine implements Engine {
   }
 
   /** What the request adds: channels, keys, and bytes (none for one that only deletes, which makes room). */
-  #newcomers(request: AppendRequest): { channels: Set<string>; keys: Set<string>; bytes: number } {
+  #newcomers(request: AppendRequest): Newcomers {
+    const { items, once, state } = request
+    const [only] = items
+    // Nearly every publish is one of these; what follows makes sets.
+    if (
+      items.length === 1 &&
+      only?.kind === 'publication' &&
+      only.once === undefined &&
+      once === undefined &&
+      state === undefined &&
+      this.#channels.has(only.channel)
+    )
+      return { channels: none, keys: none, bytes: itemCost(only) }
     const channels = new Set<string>()
     const keys = new Set(request.once === undefined ? [] : [request.once.key])
     let bytes = 0
@@ -244,17 +257,17 @@ class MemoryEngine implements Engine {
     const seq = ++this.#seq
     const offset = item.kind === 'publication' ? log.nextOffset : 0
     const placed: Placed = { channel, offset, seq, time: this.#time, mark: this.#mark, replayed: false }
+    const { count, bytes } = log
     if (item.kind === 'delete') {
-      this.#change(log, () => log.clear(seq, this.#time))
+      log.clear(seq, this.#time)
       batch.deletions.push({ channel, seq, time: this.#time })
     } else {
-      const publication: Publication = { ...item.message, data: ownBytes(item.message.data), channel, offset, seq, time: this.#time }
-      this.#change(log, () => {
-        log.append(publication)
-        log.trim(this.#time, false)
-      })
+      const publication = publicationOf(item.message, placed)
+      log.append(publication)
+      log.trim(this.#time, false)
       batch.publications.push(publication)
     }
+    this.#changed(log, count, bytes)
     if (once !== undefined) this.#remember(once, [placed])
     return placed
   }
@@ -273,10 +286,8 @@ class MemoryEngine implements Engine {
     return log
   }
 
-  /** Changes a log and keeps the store's sums. */
-  #change(log: ChannelLog, change: () => void): void {
-    const { count, bytes } = log
-    change()
+  /** Keeps the store's sums, after a change of a log that had so much. */
+  #changed(log: ChannelLog, count: number, bytes: number): void {
     this.#publications += log.count - count
     this.#bytes += log.bytes - bytes + (log.count - count) * entryBytes
   }
@@ -298,8 +309,11 @@ class MemoryEngine implements Engine {
         this.#round = this.#channels.values()
         return
       }
-      this.#change(next.value, () => next.value.trim(now, true))
-      if (next.value.isForgettable(now, limits.channelForgetMs)) this.#forget(next.value)
+      const log = next.value
+      const { count, bytes } = log
+      log.trim(now, true)
+      this.#changed(log, count, bytes)
+      if (log.isForgettable(now, limits.channelForgetMs)) this.#forget(log)
     }
   }
 
@@ -321,6 +335,15 @@ interface Batch {
   readonly deletions: Deletion[]
 }
 
+/** What a request adds. */
+interface Newcomers {
+  readonly channels: ReadonlySet<string>
+  readonly keys: ReadonlySet<string>
+  readonly bytes: number
+}
+
+const none: ReadonlySet<string> = new Set()
+
 /** What a key was used for, and what was answered. */
 interface Remembered {
   readonly print: string
@@ -332,6 +355,19 @@ function keepOf(rules: readonly Rule[]): (channel: string) => Keep {
   if (fallback?.match !== '**') throw new RangeError('the last rule matches **')
   const matchers = rules.map(({ match, keep }) => ({ matches: channelMatcher(match), keep }))
   return (channel) => matchers.find(({ matches }) => matches(channel))?.keep ?? fallback.keep
+}
+
+function hasKey(item: Item): boolean {
+  return item.kind === 'publication' && item.once !== undefined
+}
+
+/** Member by member, for every publish passes here, and a spread of the message is slow. */
+function publicationOf({ data, format, type, event, id }: Message, { channel, offset, seq, time }: Placed): Publication {
+  const own = ownBytes(data)
+  if (event === undefined && id === undefined) {
+    return type === undefined ? { data: own, format, channel, offset, seq, time } : { data: own, format, type, channel, offset, seq, time }
+  }
+  return { data: own, format, type, event, id, channel, offset, seq, time }
 }
 
 function asReplayed(placed: Placed): Placed {
