@@ -23,11 +23,13 @@ async function receiveByAsking(options: ReceiveOptions, parameters: Record<strin
   // An answer is all or nothing: where a network cuts long ones, shorter ones get through.
   let limit = Math.max(fewest, limits.pollPublications >> Math.min(options.failures, 16))
   let opened = false
+  const held = parameters['wait'] !== undefined
   try {
     for (;;) {
       const asked = performance.now()
       const answer = await client.request({
-        path: receivePath(channels, { ...parameters, ...begin, limit: String(limit) }),
+        // The first answer comes at once: it gives a place to one who has none, and says that there is a server.
+        path: receivePath(channels, { ...parameters, ...(opened || !held ? {} : { wait: '0' }), ...begin, limit: String(limit) }),
         silenceMs,
         signal,
       })
@@ -35,14 +37,15 @@ async function receiveByAsking(options: ReceiveOptions, parameters: Record<strin
       if (answer.statusCode !== 200) return endedBy(refusalOf(answer.statusCode ?? 0, answer.headers, body))
       const read = readAnswer(body)
       if (read === undefined) return { kind: 'refused', why: `what listens at ${url.origin} answers, but not as Fanfare does` }
-      if (!opened) await take({ kind: 'opened' })
+      const first = !opened
+      if (first) await take({ kind: 'opened' })
       opened = true
       for (const received of read.received) await take(received)
       await take({ kind: 'place', cursor: read.cursor })
       begin = { since: read.cursor }
       limit = Math.min(limits.pollPublications, limit * 2)
       const restMs = asked + pollEveryMs - performance.now()
-      if (!read.more && read.received.length === 0 && restMs > 0) await sleep(restMs, undefined, { signal })
+      if (!read.more && read.received.length === 0 && restMs > 0 && !(first && held)) await sleep(restMs, undefined, { signal })
     }
   } catch (error) {
     return cutBy(error, url)
