@@ -88,8 +88,6 @@ const rule: z.ZodType<RuleOptions> = z
 
 /** A limit by its unit: bytes and milliseconds may be written as a size or a duration, or as a plain number of them. */
 function limit(name: LimitName): z.ZodType<number | undefined> {
-  if (fixedLimits.includes(name))
-    return scalar((): number | Problem => problemOf('parameter-invalid', `this limit is fixed at ${limits[name]}`)).optional()
   return scalar((word): number | Problem => {
     const plain = /^[0-9]+$/.test(word)
     const value = plain
@@ -99,7 +97,8 @@ function limit(name: LimitName): z.ZodType<number | undefined> {
         : name.endsWith('Ms')
           ? parseDurationMs(word)
           : parseCount(word)
-    return atLeastOne(value)
+    const fixed = fixedLimits.includes(name) && value !== limits[name]
+    return fixed ? problemOf('parameter-invalid', `this limit is fixed at ${limits[name]}`) : atLeastOne(value)
   }).optional()
 }
 

@@ -222,6 +222,8 @@ tls: { cert: a, key: b }
   })
 
   it('refuses a limit that is fixed, and proposes none', async () => {
+    write('limits: { channelNameBytes: 255 }\n')
+    expect((await settings()).inFile).toEqual([])
     expect(await mistakes('limits: { channelNameBytes: 300, jsonDepth: 9, channelNameByte: 1 }\n')).toEqual([
       'fanfare.yaml:1:29: limits.channelNameBytes: this limit is fixed at 255',
       'fanfare.yaml:1:45: limits.jsonDepth: this limit is fixed at 512',
