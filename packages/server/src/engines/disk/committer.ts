@@ -29,6 +29,8 @@ export interface CommitterOptions {
   readonly forgottenThrough: () => number
   /** A frame is on the disk: tables first, then answers, then feeds. */
   readonly onCommit: (frame: Frame) => void
+  /** The store failed, and nobody waited who would be told: at a closing frame. */
+  readonly onFailure: (error: FanfareError) => void
   /** A journal comes into use after all entries up to `before`. */
   readonly onJournal: (row: JournalRow, before: number) => void
   /** Wants one more journal, of at least so many bytes; answers by `addJournal` or `refuseJournal`. */
@@ -389,7 +391,9 @@ export class Committer {
     this.#flight = undefined
     this.#open = undefined
     for (const refuse of refused) refuse(this.#failure)
-    for (const { reject } of this.#queue.splice(0)) reject(this.#failure)
+    const waiting = this.#queue.splice(0)
+    for (const { reject } of waiting) reject(this.#failure)
+    if (refused.length + waiting.length === 0) this.#options.onFailure(this.#failure)
     this.#settle()
   }
 

@@ -45,7 +45,7 @@ export interface DiskOptions {
   /** Segments are merged by eights of a size, from the first of these sizes up to the second: 1 MiB and 512 MiB. */
   readonly mergeFromBytes?: number
   readonly mergeMostBytes?: number
-  /** Work beside appends and reads failed (a full disk, damage in a segment); it is tried again. */
+  /** What only the operator can mend: a full disk, a part that can't be read, work beside appends that failed. Messages name files; clients are not told them. */
   readonly onTrouble?: (error: Error) => void
   /** In place of the machine's files and threads: the store then works on the event loop. For tests. */
   readonly files?: Files
@@ -253,6 +253,7 @@ class DiskEngine implements Engine {
       now: () => runtime.now(),
       forgottenThrough: () => this.#upkeep.forgottenThrough,
       onCommit: (frame) => this.#onCommit(frame),
+      onFailure: (error) => this.#options.onTrouble?.(error),
       onJournal: (row, before) => this.#upkeep.beginJournal(row, before),
       wantJournal: (bytes) => void this.#upkeep.wantJournal(bytes),
     })

@@ -133,3 +133,22 @@ describe('a sealed store', () => {
     await engine.close()
   })
 })
+
+describe('a segment that holds keys and little else', () => {
+  it('is not written anew again and again', async () => {
+    const disk = new SimulatedDisk()
+    const runtime = testRuntime(1)
+    const engine = await openSimulated(disk, runtime, [ruleOf('**', { publications: 1 })])
+    const expires = runtime.now() + 1e9
+    for (let n = 0; n < 60; n++) {
+      const once = { key: `${n}`.padEnd(500, '.'), print: 'p', expires }
+      await engine.append({ items: [{ ...publicationOf(`c${n}`, 'x'), once } as Item] })
+    }
+    const turns = async (count: number) => {
+      for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+      return disk.list().filter(({ name }) => name.startsWith('segment-'))
+    }
+    expect(await turns(1000)).toEqual(await turns(1000))
+    await engine.close()
+  })
+})

@@ -83,6 +83,23 @@ describe('a failed sync', () => {
   })
 })
 
+describe('a failed sync at which nobody waits', () => {
+  it('is told to the operator at once', async () => {
+    const disk = new SimulatedDisk()
+    const runtime = testRuntime(1)
+    const told: Error[] = []
+    const engine = await openSimulated(disk, runtime, rules, { onTrouble: (error) => told.push(error) })
+    await append(engine, 'one')
+    disk.failSync = /^journal/
+    // The closing frame.
+    runtime.advance(1000)
+    await expect.poll(() => told.length).toBe(1)
+    expect(told[0]).toMatchObject({ code: 'storage-failed', message: expect.stringContaining('until a restart') as unknown })
+    expect(engine.stats().failed).toBe(true)
+    await engine.close()
+  })
+})
+
 describe('a segment with a damaged record', () => {
   it('is told to the operator once, to readers without places, and is left out of merging, which goes on', async () => {
     const disk = new SimulatedDisk()
