@@ -7,6 +7,7 @@ import { channelPrefix } from './channel-name.ts'
 import type { Exchange } from './exchange.ts'
 import { refuse } from './exchange.ts'
 import type { Visitor } from './guard.ts'
+import { PublishTurns } from './publish-turns.ts'
 import { answerOptions, dispatch } from './router.ts'
 import type { Site } from './site.ts'
 import type { Target } from './target.ts'
@@ -21,6 +22,7 @@ const preflightSeconds = '600'
 /** Requests of one connection that wait for their turn; a client that sends more ahead is cut. */
 const mostAhead = 1000
 const ahead = new WeakMap<Socket, number>()
+const turns = new WeakMap<Socket, PublishTurns>()
 const publishing = Symbol('publishing')
 type Marked = ServerResponse & { [publishing]?: true }
 
@@ -35,13 +37,22 @@ export function answer(site: Site, req: IncomingMessage, res: Marked): void {
   if (isPublish(req)) res[publishing] = true
   if (res.socket !== null) return answerNow(site, req, res)
   const waiting = ahead.get(socket) ?? 0
-  if (res[publishing] === true && waiting === 0 && activeResponse(socket)?.[publishing] === true) return answerNow(site, req, res)
+  if (res[publishing] === true && waiting === 0 && activeResponse(socket)?.[publishing] === true)
+    return turnsOf(socket).run(() => answerNow(site, req, res))
   if (waiting >= mostAhead) return void socket.destroy()
   ahead.set(socket, waiting + 1)
   res.once('socket', () => {
     ahead.set(socket, (ahead.get(socket) ?? 1) - 1)
     answerNow(site, req, res)
   })
+}
+
+function turnsOf(socket: Socket): PublishTurns {
+  const known = turns.get(socket)
+  if (known !== undefined) return known
+  const made = new PublishTurns(socket)
+  turns.set(socket, made)
+  return made
 }
 
 /** One in absolute form is answered too, only never ahead of its turn. */
