@@ -68,7 +68,7 @@ export async function openDiskEngine(options: EngineOptions & DiskOptions): Prom
 
 /** An error of the system, with the directory and the way out. */
 function notStarted(error: Error, directory: string): Error {
-  if (error instanceof FanfareError) return error
+  if (error instanceof FanfareError || !('code' in error)) return error
   if (isFull(error))
     return new FanfareError(
       'storage-full',

@@ -106,8 +106,6 @@ export class Upkeep {
     const { number } = frame.journal
     const journal = this.#begun.find((begun) => begun.number === number)!
     journal.end = stepped(frame.place + frame.writer.at)
-    // What was deleted may make room.
-    if (this.#missing !== undefined && frame.items.some(({ kind }) => kind === 'delete')) this.#retryLater()
     if (number === this.#current) return
     this.#current = number
     this.sealFull()

@@ -139,6 +139,17 @@ describe('a directory', () => {
     await (await open(directory)).close()
   })
 
+  it('that is a file is refused, and said which', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'fanfare-owner-'))
+    directories.push(directory)
+    const file = join(directory, 'afile')
+    writeFileSync(file, 'not a directory')
+    await expect(open(file)).rejects.toMatchObject({
+      code: 'storage-failed',
+      message: expect.stringContaining(`The store in ${file}`) as unknown,
+    })
+  })
+
   it('has one owner at most, however many come at once', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'fanfare-owner-'))
     directories.push(directory)
