@@ -72,3 +72,13 @@ export class FanfareError extends Error {
     return errors[this.code].retry
   }
 }
+
+/**
+ * What goes wrong, on transports that have no status to say it with: `{"error":{…}}`, the last that a receiver is told. `afterMs`: come again after so
+ * many milliseconds.
+ */
+export function errorMessage(error: FanfareError, afterMs?: number): string {
+  const { status, code, message, retry, extra } = error
+  const after = afterMs === undefined ? {} : { after: Math.trunc(afterMs) }
+  return JSON.stringify({ error: { status, code, message, retry, ...after, ...extra } })
+}

@@ -1,5 +1,5 @@
 import { rawElements, rawMembers } from './raw-json.ts'
-import type { GapNotice, Told, ToldPublication } from './receiver.ts'
+import type { GapNotice, Told, ToldEnd, ToldPublication } from './receiver.ts'
 
 /** A publication from its envelope (CONTRACT section 4). */
 export function publicationOf(text: string): ToldPublication {
@@ -40,11 +40,13 @@ export function gapOf(raw: string): GapNotice {
   return JSON.parse(raw) as GapNotice
 }
 
-/** A line or frame of `stream` and `?envelope=1`: a cursor, a gap, or a publication. */
+/** A line, frame or script with the envelope: a cursor, a gap, an error, or a publication. */
 export function toldOf(text: string): Told {
   const members = rawMembers(text)
   const gap = members.get('gap')
   if (gap !== undefined) return { kind: 'gap', gap: gapOf(gap) }
+  const error = members.get('error')
+  if (error !== undefined) return endOf(error)
   const cursor = members.get('cursor')
   if (cursor !== undefined && members.size === 1) return { kind: 'cursor', cursor: JSON.parse(cursor) as string }
   return publicationOf(text)
@@ -62,4 +64,11 @@ export function pollAnswerOf(text: string): PollAnswer {
   if (typeof cursor !== 'string' || typeof more !== 'boolean' || !Array.isArray(gaps))
     throw new SyntaxError(`not an answer of CONTRACT: ${text.slice(0, 200)}`)
   return { cursor, more, gaps, publications: rawElements(rawMembers(text).get('publications') ?? '[]').map(publicationOf) }
+}
+
+/** An error that was told inside an answer, where its status can't be seen. */
+export function endOf(raw: string): ToldEnd {
+  const { status } = JSON.parse(raw) as { readonly status?: number }
+  // A server that goes down ends its streams; they are opened anew.
+  return { kind: 'end', code: status === 503 ? 200 : (status ?? 0), reason: raw }
 }

@@ -1,5 +1,6 @@
 import { pollAnswerOf } from './envelope.ts'
 import { askedOf, askHttp } from './http.ts'
+import type { Answer } from './http.ts'
 import { ToldQueue } from './receiver.ts'
 import type { Ask, Receiving, ReceiverRow } from './receiver.ts'
 
@@ -11,27 +12,28 @@ export const longPollReceiver: ReceiverRow = pollRow('long-poll', { wait: '1' })
 
 function pollRow(name: string, words: Readonly<Record<string, string>>): ReceiverRow {
   const row = { name, carriesCursor: true, carriesEnvelope: true, movesByChannel: false, beginsByChannel: true }
-  return { ...row, open: (url, ask) => openPolls(url, ask, name, words) }
+  return { ...row, open: (url, ask) => openPolls(url, ask, name, words, askHttp) }
 }
 
-function openPolls(url: string, ask: Ask, name: string, words: Readonly<Record<string, string>>): Receiving {
+/** Asks by `answerOf` again and again. */
+export function openPolls(
+  url: string,
+  ask: Ask,
+  name: string,
+  words: Readonly<Record<string, string>>,
+  answerOf: typeof askHttp,
+): Receiving {
   const abort = new AbortController()
   const queue = new ToldQueue(() => abort.abort())
-  void poll(url, ask, name, words, queue, abort.signal)
+  const asks = async (each: Ask): Promise<Answer> => await answerOf(url, askedOf(each, name, words), abort.signal)
+  void poll(asks, ask, queue, abort.signal)
   return queue
 }
 
-async function poll(
-  url: string,
-  first: Ask,
-  name: string,
-  words: Readonly<Record<string, string>>,
-  queue: ToldQueue,
-  signal: AbortSignal,
-): Promise<void> {
+async function poll(asks: (ask: Ask) => Promise<Answer>, first: Ask, queue: ToldQueue, signal: AbortSignal): Promise<void> {
   try {
     for (let ask = first; !signal.aborted;) {
-      const answer = await askHttp(url, askedOf(ask, name, words), signal)
+      const answer = await asks(ask)
       if (answer.status !== 200) return queue.push({ kind: 'end', code: answer.status, reason: answer.text })
       const { cursor, publications, more, gaps } = pollAnswerOf(answer.text)
       if (answer.headers['fanfare-cursor'] !== cursor)

@@ -9,6 +9,8 @@ export interface ReceiverRow {
   readonly movesByChannel: boolean
   /** Can begin each channel at a place of its own. */
   readonly beginsByChannel: boolean
+  /** JSON comes as a script writes it: `< > & '`, U+2028 and U+2029 in its strings are escaped. */
+  readonly comesInScripts?: true
   open(url: string, ask: Ask): Receiving
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { multipartBoundary } from '@fanfare/wire'
 import { describe, expect, it } from 'vitest'
 import type { ReceiverRow } from '../receivers/receiver.ts'
 import type { Bed } from './bed.ts'
@@ -16,6 +17,28 @@ interface Payload {
 const noise = Uint8Array.from({ length: 65_536 }, (_, index) => (index * 167 + (index >> 8)) & 0xff)
 
 const payloads: readonly Payload[] = [
+  {
+    what: 'JSON that would break out of a script',
+    type: 'application/json',
+    body: `["</script><script>alert(1)</script>","<!--","-->","]]>","&lt;","'","\\\\","\\\\\\"</SCRIPT>","\\u2028\u2029"]`,
+  },
+  {
+    what: 'JSON with names and values that mean more to a script',
+    type: 'application/json',
+    body: '{"__proto__":{"__proto__" : "__proto__"},"constructor":{"prototype":1},"":["\\ud800","\\udfff\\ud800","\\u0000"]}',
+  },
+  {
+    what: 'text that would break out of a script, a part or a line',
+    type: 'text/html',
+    body: '</script ><!--<script>\r\n--fanfare\r\n\r\n{"cursor":"x"}\n{"gap":{}}\n]]>&amp;\0\u2028\ufeff',
+    asLines: '</script ><!--<script>\n--fanfare\n\n{"cursor":"x"}\n{"gap":{}}\n]]>&amp;\0\u2028\ufeff',
+  },
+  {
+    what: 'text with the delimiter of parts',
+    type: 'text/plain',
+    body: `\r\n--${multipartBoundary}--\r\n`,
+    asLines: `\n--${multipartBoundary}--\n`,
+  },
   {
     what: 'JSON with numbers that no double holds',
     type: 'application/json',
@@ -64,7 +87,8 @@ export function payloadSuite(bed: Bed, receivers: readonly ReceiverRow[]): void 
       await bed.publisher.publish(channel, body, headers)
       const late = bed.take(row, { channels: [channel], since: 'earliest' })
       const lines = !row.carriesEnvelope && row.carriesCursor
-      const expected = Buffer.from((lines ? asLines : undefined) ?? body)
+      const asScript = row.comesInScripts === true && type === 'application/json' && typeof body === 'string' ? inScript(body) : undefined
+      const expected = Buffer.from((lines ? asLines : asScript) ?? body)
       const labels = labelsOf(row, type, binary)
       for (const taker of [live, late]) {
         await taker.publicationCount(1)
@@ -76,6 +100,11 @@ export function payloadSuite(bed: Bed, receivers: readonly ReceiverRow[]): void 
       }
     })
   })
+}
+
+/** Means the same, and shows nothing to the markup around it. */
+function inScript(json: string): string {
+  return json.replace(/[<>&'\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** What a transport says of a payload besides its bytes. */

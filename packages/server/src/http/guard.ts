@@ -18,6 +18,8 @@ export interface Visitor {
 /** One guard stands before every address and every upgrade. It answers the allowed origin, or undefined without one; else it throws. */
 export interface Guard {
   check(visitor: Visitor): string | undefined
+  /** May pages of this origin use the server that was asked for as `host`? */
+  allows(origin: string, host: string | undefined): boolean
 }
 
 export type GuardSettings = Pick<Settings, 'hosts' | 'origins' | 'insecure'> & {
@@ -32,6 +34,7 @@ const refusedHost = 'this server does not answer for that host; its option hosts
 export function createGuard(settings: GuardSettings): Guard {
   const hostAllowed = remembered((host) => isHostAllowed(host, settings))
   return {
+    allows: (origin, host) => isOriginAllowed(origin, host?.toLowerCase(), settings),
     check(visitor) {
       const host = hostOf(visitor)
       if (host === undefined ? !visitor.hostless : !hostAllowed(host)) {

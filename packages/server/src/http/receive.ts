@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import {
   assertChannel,
+  callbackProblem,
   FanfareError,
   isJsonNull,
   isProblem,
@@ -18,15 +19,16 @@ import {
   scanObject,
   sinceOf,
 } from '@fanfare/wire'
-import type { JsonSlice, Since } from '@fanfare/wire'
+import type { JsonSlice, Problem, Since } from '@fanfare/wire'
+import { tellable } from '../protocols/tellable.ts'
 import { chooseTransport, wayProblem } from '../transports/negotiate.ts'
-import { refuseSse } from '../transports/sse.ts'
 import type { Question, Transport } from '../transports/transport.ts'
 import { readBody } from './body.ts'
 import { channelOf } from './channel-name.ts'
 import type { Exchange } from './exchange.ts'
 import { refuse, work } from './exchange.ts'
 import { refuseEncodings } from './publish.ts'
+import { checkScript, targetOriginOf } from './script-guard.ts'
 import type { Site } from './site.ts'
 import type { Query, Target } from './target.ts'
 import { onlyValue, parseQuery } from './target.ts'
@@ -65,12 +67,14 @@ const subscriptionBytes = 256 * 1024
 
 function receive(exchange: Exchange, channels: Channels, since?: Since): void {
   const { site, req, res, headers } = exchange
-  const { question, transport } = askedOf(site, req, exchange.target, channels, { upgrade: false, since })
+  const { question, transport, place } = askedOf(site, req, exchange.target, channels, { upgrade: false, since })
   const refuseAs = (error: unknown): void => {
-    const status = error instanceof FanfareError ? error.status : 500
-    if (transport.name === 'sse' && (status === 503 || status === 429)) refuseSse(res, headers, retryMs(site))
-    else refuse(exchange, error)
+    let failure: unknown
+    const known = tellable(error, (inside) => (failure = inside))
+    if (transport.refuse?.({ res, question, headers, error: known, afterMs: retryMs(site) }) !== true) refuse(exchange, error)
+    else if (failure !== undefined) site.ground.report(failure)
   }
+  if (place !== undefined) return refuseAs(new FanfareError(place.code, place.problem))
   if (site.state.draining) return refuseAs(new FanfareError('draining', 'the server goes down; come again'))
   transport.receive?.({ req, res, question, headers, refuse: refuseAs })
 }
@@ -94,6 +98,8 @@ export function channelsOfQuery(site: Site, target: Target): Channels {
 export interface Asked {
   readonly question: Question
   readonly transport: Transport
+  /** What is wrong with the place to begin: the transport may say it in its own form. */
+  readonly place: Problem | undefined
 }
 
 /** Parameters and header fields of a receiver, checked; and the transport that they ask for. */
@@ -113,10 +119,12 @@ export function askedOf(
   const transport = transportOf(site, query, req, more.upgrade, wishedMs !== undefined && wishedMs > 0)
   const lastEventId = req.headers['last-event-id']
   const resumed = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined
-  const asked = orThrow(parseSince({ lastEventId: resumed, since: only('since'), last: only('last') }))
+  const asked = parseSince({ lastEventId: resumed, since: only('since'), last: only('last') })
+  const place = isProblem(asked) ? asked : undefined
+  if (place !== undefined && place.code !== 'cursor-invalid') orThrow(place)
   const limit = only('limit')
   const envelope = flagOf('envelope', only('envelope')) || channels.length > 1
-  const since = asked ?? more.since ?? { at: 'latest' }
+  const since = (isProblem(asked) ? undefined : asked) ?? more.since ?? { at: 'latest' }
   const question: Question = {
     channels,
     since,
@@ -125,9 +133,17 @@ export function askedOf(
     preferred: preferred !== undefined,
     onGap: orThrow(parseOnGap(only('onGap'))),
     limit: Math.min(limit === undefined ? wireLimits.pollPublications : orThrow(parseLimit(limit)), site.settings.limits.pollPublications),
+    callback: callbackOf(only('callback'), transport, only('targetOrigin')),
+    targetOrigin: targetOriginOf(site.guard, req.headers.host, only('targetOrigin')),
     shareable: req.method === 'GET' && resumed === undefined && channels.every(({ channel }) => site.ruleOf(channel).public),
   }
-  return { question, transport }
+  return { question, transport, place }
+}
+
+function callbackOf(callback: string | undefined, transport: Transport, targetOrigin: string | undefined): string | undefined {
+  const wanted = transport.script === true && !(transport.name === 'iframe' && targetOrigin !== undefined)
+  if (callback === undefined && wanted) throw new FanfareError('parameter-invalid', 'callback names the function to call')
+  return callback
 }
 
 function preferOf(req: IncomingMessage): string | undefined {
@@ -137,14 +153,15 @@ function preferOf(req: IncomingMessage): string | undefined {
 
 function transportOf(site: Site, query: Query, req: IncomingMessage, upgrade: boolean, waits: boolean): Transport {
   const callback = orThrow(onlyValue(query, 'callback'))
-  if (callback !== undefined && !/^[A-Za-z_$][\w$.]{0,63}$/.test(callback))
-    throw new FanfareError('parameter-invalid', 'callback is a name of JavaScript')
+  const badCallback = callback === undefined ? undefined : callbackProblem(callback)
+  if (badCallback !== undefined) orThrow(badCallback)
   const name = orThrow(chooseTransport({ named: orThrow(onlyValue(query, 'transport')), upgrade, accept: req.headers.accept, waits }))
   if (!site.settings.transports.has(name)) throw new FanfareError('transport-disabled', `${name} is switched off here`)
   const transport = site.transports.get(name)
   if (transport === undefined) throw new FanfareError('not-available', `${name} is not built yet`)
   const wrongWay = wayProblem(name, upgrade)
   if (wrongWay !== undefined) throw new FanfareError(wrongWay.code, wrongWay.problem)
+  if (transport.script === true) checkScript(site.guard, req.headers)
   return transport
 }
 

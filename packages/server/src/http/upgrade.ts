@@ -45,7 +45,8 @@ function destination(site: Site, req: IncomingMessage, target: Target): Destinat
   const one = target.path.startsWith(channelPrefix)
   if (!one && target.path !== '/subscribe') throw addressUnknown()
   const channels = one ? [{ channel: channelOf(target) }] : channelsOfQuery(site, target)
-  const { question, transport } = askedOf(site, req, target, channels, { upgrade: true })
+  const { question, transport, place } = askedOf(site, req, target, channels, { upgrade: true })
+  if (place !== undefined) throw new FanfareError(place.code, place.problem)
   const context = contextOf(site)
   const publishTo = channels.length === 1 ? channels[0]?.channel : undefined
   return {

@@ -1,6 +1,16 @@
-import { beginChunk, endChunk, writeEnvelope, writePollEntry, writeSseEvent } from '@fanfare/wire'
-import { ByteWriter } from '@fanfare/wire'
-import type { Publication } from '@fanfare/wire'
+import {
+  beginChunk,
+  ByteWriter,
+  endChunk,
+  writeEnvelope,
+  writeEnvelopePart,
+  writeNdjsonPublication,
+  writePayloadPart,
+  writePollEntry,
+  writeScript,
+  writeSseEvent,
+} from '@fanfare/wire'
+import type { Publication, ScriptFrame } from '@fanfare/wire'
 import type { Form, FormContext } from '../core/form.ts'
 import type { Framing } from './protocol.ts'
 
@@ -18,7 +28,24 @@ function once(key: string, encode: Form['encode']): Form {
 /** Events of SSE with the payload or the envelope; `chunked` where the body goes in chunks of HTTP/1.1. */
 export function sseForm(envelope: boolean, chunked: boolean): Form {
   const encode = envelope ? sseEnvelope : ssePayload
-  return once(`sse/${envelope ? 'envelope' : 'payload'}/${chunked ? 'chunked' : 'bare'}`, chunked ? inChunks(encode) : encode)
+  return once(`sse/${envelope ? 'envelope' : 'payload'}/${kind(chunked)}`, chunked ? inChunks(encode) : encode)
+}
+
+/** Lines of NDJSON, always with the envelope. */
+export function lineForm(chunked: boolean): Form {
+  return once(`line/${kind(chunked)}`, chunked ? inChunks(line) : line)
+}
+
+/** Parts of `multipart/mixed` with the payload or the envelope. */
+export function partForm(envelope: boolean, chunked: boolean): Form {
+  const encode = envelope ? envelopePart : payloadPart
+  return once(`part/${envelope ? 'envelope' : 'payload'}/${kind(chunked)}`, chunked ? inChunks(encode) : encode)
+}
+
+/** Script elements. Clients choose what is in the frame, so that the form is kept by who asks for it and not here; the frame is in its key. */
+export function scriptForm(frame: ScriptFrame, chunked: boolean): Form {
+  const encode: Form['encode'] = (out, publication, context) => writeScript(out, frame, envelopeOf(publication, context))
+  return { key: `script/${frame.head}/${frame.tail}/${kind(chunked)}`, encode: chunked ? inChunks(encode) : encode }
 }
 
 /** Messages of a two-way link with the payload or the envelope. */
@@ -34,11 +61,37 @@ export const entryForm: Form = once('entry', (out, publication, context) =>
 /** The forms of the protocol `plain` as transports take them: the payload itself, or the publication as JSON. */
 export interface PlainForms {
   readonly sse: typeof sseForm
+  readonly line: typeof lineForm
+  readonly part: typeof partForm
+  readonly script: typeof scriptForm
   readonly message: typeof messageForm
   readonly entry: Form
 }
 
-export const plainForms: PlainForms = { sse: sseForm, message: messageForm, entry: entryForm }
+export const plainForms: PlainForms = {
+  sse: sseForm,
+  line: lineForm,
+  part: partForm,
+  script: scriptForm,
+  message: messageForm,
+  entry: entryForm,
+}
+
+function kind(chunked: boolean): string {
+  return chunked ? 'chunked' : 'bare'
+}
+
+function line(out: ByteWriter, publication: Publication, context: FormContext): void {
+  writeNdjsonPublication(out, publication, context.channelJson, context.cursor)
+}
+
+function payloadPart(out: ByteWriter, publication: Publication, context: FormContext): void {
+  writePayloadPart(out, publication, context.cursor)
+}
+
+function envelopePart(out: ByteWriter, publication: Publication, context: FormContext): void {
+  writeEnvelopePart(out, publication, context.channelJson, context.cursor)
+}
 
 function ssePayload(out: ByteWriter, publication: Publication, context: FormContext): void {
   const { event, data, format } = publication

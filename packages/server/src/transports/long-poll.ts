@@ -1,4 +1,4 @@
-import { answerPoll } from './poll.ts'
+import { answerPoll, jsonAnswer } from './poll.ts'
 import type { Ground, Transport } from './transport.ts'
 
 /** Named without a wait. */
@@ -10,7 +10,7 @@ export function longPoll(ground: Ground): Transport {
     name: 'long-poll',
     receive(call) {
       const waitMs = Math.min(call.question.waitMs ?? defaultWaitMs, ground.limits.pollWaitMs)
-      answerPoll(ground, call, 'long-poll', waitMs)
+      answerPoll(ground, call, jsonAnswer('long-poll'), waitMs)
     },
   }
 }

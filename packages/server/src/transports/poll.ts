@@ -11,13 +11,26 @@ import type { Timed, WheelTimer } from './wheel.ts'
 
 /** One answer with what there is, at once. */
 export function poll(ground: Ground): Transport {
-  return { name: 'poll', receive: (call) => answerPoll(ground, call, 'poll', 0) }
+  return { name: 'poll', receive: (call) => answerPoll(ground, call, jsonAnswer('poll'), 0) }
+}
+
+/** How an answer looks on a transport. */
+export interface AnswerLook {
+  readonly transport: TransportName
+  /** Media type. */
+  readonly type: string
+  /** Bytes around the JSON; the answer is one caller's alone then. */
+  readonly wrap?: (body: Uint8Array) => Uint8Array
+}
+
+export function jsonAnswer(transport: TransportName): AnswerLook {
+  return { transport, type: 'application/json' }
 }
 
 /** Collects an answer; `waitMs` 0 doesn't wait for a first publication. */
-export function answerPoll(ground: Ground, call: ReceiveCall, transport: TransportName, waitMs: number): void {
+export function answerPoll(ground: Ground, call: ReceiveCall, look: AnswerLook, waitMs: number): void {
   if (ground.flow.crowded) return call.refuse(new FanfareError('overloaded', 'too much waits for slow clients'))
-  const sink = new PollSink(ground, call, transport)
+  const sink = new PollSink(ground, call, look)
   const most = { publications: call.question.limit, bytes: ground.limits.pollBytes - answerOverheadBytes }
   sink.receiver = ground.node.receive(receiveRequest(call.question, ground.forms.entry, waitMs > 0 ? 'first' : 'head', most), sink)
   if (waitMs > 0) sink.wait(waitMs)
@@ -31,6 +44,7 @@ class PollSink implements Sink, Held, Timed {
   readonly most = Number.POSITIVE_INFINITY
   readonly transport: TransportName
   receiver: Receiver | undefined
+  readonly #look: AnswerLook
   readonly #ground: Ground
   readonly #call: ReceiveCall
   readonly #entries: Uint8Array[] = []
@@ -40,10 +54,11 @@ class PollSink implements Sink, Held, Timed {
   #backlog: Backlog | undefined
   #answered = false
 
-  constructor(ground: Ground, call: ReceiveCall, transport: TransportName) {
+  constructor(ground: Ground, call: ReceiveCall, look: AnswerLook) {
     this.#ground = ground
     this.#call = call
-    this.transport = transport
+    this.#look = look
+    this.transport = look.transport
     ground.held.add(this)
     call.res.once('close', () => this.#gone())
   }
@@ -73,9 +88,11 @@ class PollSink implements Sink, Held, Timed {
     const { res, question, headers } = this.#call
     if (!this.#settle()) return
     const cursor = this.#ground.node.token(place)
-    const body = sharedAnswer(this.#entries, cursor, more, this.#gaps)
-    const fields = [...headers, 'Content-Type', 'application/json', 'Content-Length', String(body.length), 'Fanfare-Cursor', cursor]
-    if (question.shareable) fields.push('Cache-Control', 'public, max-age=1', 'Vary', 'Accept, Last-Event-ID, Prefer')
+    const { type, wrap } = this.#look
+    const json = sharedAnswer(this.#entries, cursor, more, this.#gaps)
+    const body = wrap === undefined ? json : wrap(json)
+    const fields = [...headers, 'Content-Type', type, 'Content-Length', String(body.length), 'Fanfare-Cursor', cursor]
+    if (question.shareable && wrap === undefined) fields.push('Cache-Control', 'public, max-age=1', 'Vary', 'Accept, Last-Event-ID, Prefer')
     else fields.push('Cache-Control', 'no-store')
     if (question.preferred && this.transport === 'long-poll') fields.push('Preference-Applied', preferenceApplied(question.waitMs ?? 0))
     if (this.#ground.held.leaving) res.shouldKeepAlive = false

@@ -22,6 +22,10 @@ export interface Transport {
   readonly name: TransportName
   /** Answers a request; absent where it wants an upgrade. */
   receive?(call: ReceiveCall): void
+  /** Says what went wrong in the transport's own form, where it has one for that: true then; else it is told as a problem document. */
+  refuse?(answer: Refusing): boolean
+  /** Pages use it without that the browser asks for their origin to be allowed: who they are is looked at in other ways. */
+  readonly script?: true
   /** Takes the socket of an upgrade; absent where it wants none. */
   upgrade?(call: UpgradeCall): void
 }
@@ -55,8 +59,23 @@ export interface Question {
   readonly waitMs: number | undefined
   /** The wait came from `Prefer`, so `Preference-Applied` says so. */
   readonly preferred: boolean
+  /** Name of a function that scripts call; checked. */
+  readonly callback: string | undefined
+  /** Origin of the page that scripts post to; it is on the list. */
+  readonly targetOrigin: string | undefined
   /** The answer depends on the address alone and the channels are public: caches may share it. */
   readonly shareable: boolean
+}
+
+/** A refusal before anything was sent. */
+export interface Refusing {
+  readonly res: ServerResponse
+  readonly question: Question
+  /** Header fields that every answer to this request bears. */
+  readonly headers: readonly string[]
+  readonly error: FanfareError
+  /** When to come again, where that helps. */
+  readonly afterMs: number
 }
 
 export interface ReceiveCall {
@@ -65,7 +84,7 @@ export interface ReceiveCall {
   readonly question: Question
   /** Header fields that every answer to this request bears, name and value in turn. */
   readonly headers: readonly string[]
-  /** Answers with a problem document. */
+  /** Answers in the transport's own form, or with a problem document. */
   refuse(error: FanfareError): void
 }
 

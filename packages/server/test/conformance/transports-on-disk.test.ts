@@ -10,7 +10,7 @@ transportSuite({
   underFaults: false,
   async start() {
     const data = await mkdtemp(join(tmpdir(), 'fanfare-transports-'))
-    const options = { listen: await freePort(), rules: suiteRules, data }
+    const options = { listen: await freePort(), rules: suiteRules, transports: 'all' as const, data }
     let server = await createServer(options)
     return {
       url: await server.listen(),

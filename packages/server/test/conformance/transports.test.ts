@@ -9,7 +9,7 @@ transportSuite({
   underFaults: true,
   async start(fault = (engine) => engine) {
     const engine = async (options: EngineOptions) => fault(await openMemoryEngine(options), seededChance(5))
-    const options = { listen: await freePort(), rules: suiteRules, engine }
+    const options = { listen: await freePort(), rules: suiteRules, transports: 'all' as const, engine }
     let server = await createServer(options)
     return {
       url: await server.listen(),
