@@ -87,7 +87,7 @@ export function writeScriptJson(out: ByteWriter, json: Uint8Array): void {
 }
 
 function escapeAt(json: Uint8Array, at: number): string | undefined {
-  switch (json[at]) {
+  switch (json[at] ?? 0) {
     case 0x3c:
       return '\\u003c'
     case 0x3e:

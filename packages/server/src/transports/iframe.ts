@@ -43,7 +43,7 @@ function refuseIframe(words: FrameWords, { res, headers, error, afterMs }: Refus
 /** What all documents with one target have in common, so that the bytes of their publications are the same. */
 interface Shared {
   readonly words: FrameWords
-  form(chunked: boolean): Form
+  readonly form: (chunked: boolean) => Form
 }
 
 /** Clients choose the targets, so that no more than so many are remembered. */
@@ -86,7 +86,7 @@ function policy(nonce: string, target: ScriptTarget): string {
 }
 
 interface FrameWords extends StreamWords {
-  say(out: ByteWriter, json: string): void
+  readonly say: (out: ByteWriter, json: string) => void
 }
 
 function frameWords(frame: ScriptFrame, contentSecurityPolicy: string): FrameWords {

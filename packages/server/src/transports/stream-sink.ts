@@ -17,16 +17,16 @@ export interface StreamWords {
   /** Header fields of the answer, name and value in turn. */
   readonly fields: readonly string[]
   /** What comes first: the gaps, then the place. */
-  begin(out: ByteWriter, cursor: string, gaps: readonly Gap[]): void
-  gap(out: ByteWriter, gap: Gap): void
+  readonly begin: (out: ByteWriter, cursor: string, gaps: readonly Gap[]) => void
+  readonly gap: (out: ByteWriter, gap: Gap) => void
   /** The heartbeat with a place. */
-  mark(out: ByteWriter, cursor: string): void
+  readonly mark: (out: ByteWriter, cursor: string) => void
   /** A sign of life that moves no place; where it is absent, the place that the receiver has is said again. */
-  alive?(out: ByteWriter): void
+  readonly alive?: (out: ByteWriter) => void
   /** Last words: a gap at which the receiver wanted to stop, what went wrong, or that the server goes down and when to come again. */
-  stop(out: ByteWriter, gap: Gap): void
-  fail?(out: ByteWriter, error: FanfareError): void
-  leave(out: ByteWriter, afterMs: number): void
+  readonly stop: (out: ByteWriter, gap: Gap) => void
+  readonly fail?: (out: ByteWriter, error: FanfareError) => void
+  readonly leave: (out: ByteWriter, afterMs: number) => void
 }
 
 /** Sends what is published as an answer without end: the head goes by node's response, all else in chunks straight to the socket. */
