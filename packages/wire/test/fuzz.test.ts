@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -6,7 +5,6 @@ import {
   channelProblem,
   decodeHeaderText,
   decodeUtf8,
-  encodeUtf8,
   isProblem,
   jsonProblem,
   jsonString,
@@ -27,7 +25,7 @@ import {
   sseParser,
 } from '../src/index.ts'
 import { mutator, randomFrom } from './mutator.ts'
-import { readVectors } from './vectors.ts'
+import { seeds } from './seeds.ts'
 
 /** `FANFARE_FUZZ_SEED=<number>` gives a run again. */
 const seed = Number(process.env['FANFARE_FUZZ_SEED'] ?? Math.floor(Math.random() * 0x1_0000_0000))
@@ -78,17 +76,6 @@ function sseStream(): (bytes: Uint8Array) => unknown {
 function eachString(slices: ReturnType<typeof scanObject> | ReturnType<typeof scanArray>): unknown {
   return isProblem(slices) ? slices : [...slices.values()].map((slice) => jsonString(slice))
 }
-
-/** Every string and every object of every vector is a seed. */
-function seedsOf(value: unknown): Uint8Array[] {
-  if (typeof value === 'string')
-    return [encodeUtf8(value), ...(/^(?:[0-9a-f]{2})+$/.test(value) ? [new Uint8Array(Buffer.from(value, 'hex'))] : [])]
-  if (typeof value !== 'object' || value === null) return []
-  return [encodeUtf8(JSON.stringify(value)), ...Object.values(value).flatMap(seedsOf)]
-}
-
-const names = readdirSync(new URL('../vectors/', import.meta.url)).map((file) => file.replace('.json', ''))
-const seeds = names.flatMap((name) => seedsOf(readVectors(name))).filter((bytes) => bytes.length <= 700)
 
 /** The shortest of three tries: a pause of the machine is not the parser's. */
 function shortestMs(parse: () => unknown): number {

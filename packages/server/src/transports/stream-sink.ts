@@ -104,7 +104,10 @@ class StreamSink implements Sink, SocketOwner, Held, Timed {
   fail(error: FanfareError): void {
     const call = this.#call
     if (call !== undefined) return this.#refuse(call, error)
-    this.#end((out) => this.#words.fail?.(out, error))
+    const inside = error.code === 'internal'
+    if (inside) this.#ground.report(error)
+    const told = inside ? new FanfareError('internal', 'the server could not go on; its log says more') : error
+    this.#end((out) => this.#words.fail?.(out, told))
   }
 
   park(): void {
