@@ -25,7 +25,7 @@ const builtTransports = ['websocket', 'sse', 'long-poll', 'poll'] as const
 export type TransportName = (typeof transportNames)[number]
 
 /** Transports over which `subscribe` can receive. */
-export const receivingTransports = ['sse', 'websocket', 'long-poll', 'poll'] as const
+export const receivingTransports = ['sse', 'stream', 'websocket', 'long-poll', 'poll'] as const
 export type ReceivingTransport = (typeof receivingTransports)[number]
 
 /** A flag, which is an environment variable and a key of the configuration file too. */

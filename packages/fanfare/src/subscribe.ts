@@ -13,12 +13,14 @@ import { Printer } from './printer.ts'
 import { receiveLongPoll, receivePoll } from './receive/poll.ts'
 import type { Receive, Received } from './receive/receive.ts'
 import { receiveSse } from './receive/sse.ts'
+import { receiveStream } from './receive/stream.ts'
 import { receiveWebSocket } from './receive/websocket.ts'
 import type { Settings } from './settings.ts'
 import { parseChannel } from './words.ts'
 
 const transports: Readonly<Record<ReceivingTransport, Receive>> = {
   sse: receiveSse,
+  stream: receiveStream,
   websocket: receiveWebSocket,
   'long-poll': receiveLongPoll,
   poll: receivePoll,

@@ -40,7 +40,7 @@ const numbers = (count: number): string => Array.from({ length: count }, (_, ind
 describe.each(['memory', 'disk'])('the command, with the engine %s', (engine) => {
   it('carries a thousand lines to receivers on every transport, from the beginning and in the middle', { timeout: 60_000 }, async () => {
     const server = await serve('--engine', engine)
-    const receivers = ['sse', 'websocket', 'long-poll', 'poll'].map((transport) =>
+    const receivers = ['sse', 'stream', 'websocket', 'long-poll', 'poll'].map((transport) =>
       start(['subscribe', 'numbers', '--since', 'earliest', '--transport', transport, '--url', server.url]),
     )
     const publish = start(['publish', 'numbers', '--url', server.url], numbers(1000))
