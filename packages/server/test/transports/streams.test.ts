@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { openMemoryEngine } from '../../src/engines/memory-engine.ts'
 import { expectProblem, publish } from '../support/problems.ts'
 import { closeRaw, openRaw } from '../support/raw-client.ts'
 import type { RawConnection } from '../support/raw-client.ts'
@@ -115,6 +116,40 @@ describe('a stream of parts', () => {
     expect(last).toMatch(/^Content-Type: application\/json\r\nFanfare-Gap: deleted\r\nContent-Length: \d+\r\n\r\n\{"channel":"stopped",/)
     expect(last.endsWith(`}\r\n--${boundary}--\r\n`)).toBe(true)
     expect(await live.next()).toBe('')
+  })
+})
+
+describe('while the store is slow to give what comes next', () => {
+  it.each<[string, RegExp]>([
+    ['stream', /^\{"cursor":"([^"]+)"\}\n$/],
+    ['multipart', /^Fanfare-Cursor: (\S+)\r\nContent-Length: 0\r\n\r\n\r\n--/],
+  ])('%s says again the place that it has, and never a newer one', async (name, heartbeat) => {
+    let reads = 0
+    const slow = await startServer({
+      limits: { heartbeatMs: 200 },
+      engine: async (settings) => {
+        const engine = await openMemoryEngine(settings)
+        const read = engine.read.bind(engine)
+        // The first page comes, the second never does.
+        engine.read = async (...asked) => await (reads++ === 0 ? read(...asked) : new Promise<never>(() => undefined))
+        return engine
+      },
+    })
+    try {
+      const cursors: string[] = []
+      for (let i = 0; i < 200; i++) cursors.push((await publish(slow.port, 'slow', `n${i}.`)).cursor)
+      const stream = await open({ path: `/channels/slow?since=earliest&transport=${name}` }, slow.port)
+      await stream.next()
+      const seen: string[] = []
+      const beats = (): (string | undefined)[] => seen.flatMap((chunk) => heartbeat.exec(chunk)?.[1] ?? [])
+      while (beats().length < 3) seen.push(await stream.next())
+      expect(seen.join('')).toContain('n127.')
+      expect(seen.join('')).not.toContain('n128.')
+      expect(new Set(beats())).toEqual(new Set([cursors[127]]))
+    } finally {
+      closeRaw()
+      await slow.close()
+    }
   })
 })
 
