@@ -19,9 +19,8 @@ import {
 export const commandNames = ['serve', 'publish', 'subscribe', 'check'] as const
 export type CommandName = (typeof commandNames)[number]
 
-/** All transports that a configuration may name; hints name those that are built. */
+/** All transports that a configuration may name. */
 export const transportNames = ['websocket', 'sse', 'stream', 'long-poll', 'poll', 'multipart', 'iframe', 'jsonp'] as const
-const builtTransports = ['websocket', 'sse', 'long-poll', 'poll'] as const
 export type TransportName = (typeof transportNames)[number]
 
 /** Transports over which `subscribe` can receive. */
@@ -47,7 +46,7 @@ function option<T>(commands: readonly CommandName[], rest: Omit<Option<T>, 'comm
 
 const clients = ['publish', 'subscribe'] as const
 const everywhere = commandNames
-const transportWords = listOf(oneOf<TransportName>(transportNames, builtTransports))
+const transportWords = listOf(oneOf(transportNames))
 
 /** Every option of the command, in the order of the help. */
 export const options = {
@@ -61,7 +60,7 @@ export const options = {
   data: option(['serve'], { value: 'DIRECTORY', help: 'where the disk engine keeps them', byDefault: './fanfare-data', parse: parseText }),
   transports: option(['serve'], {
     value: 'all|LIST',
-    help: `how publications may travel: ${builtTransports.join(', ')}; without it, by all of them`,
+    help: `how publications may travel: ${transportNames.join(', ')}; without it, by all but iframe and jsonp`,
     parse: (word) => (word === 'all' ? transportNames : transportWords(word)),
   }),
   origins: option(['serve'], {

@@ -40,8 +40,8 @@ export function parseBoolean(word: string): boolean | Problem {
 }
 
 /** One of a few words; `told` are those that a refusal names. */
-export function oneOf<const T extends string>(choices: readonly T[], told: readonly T[] = choices): (word: string) => T | Problem {
-  const expected = told.length === 2 ? `must be ${told.join(' or ')}` : `must be one of ${told.join(', ')}`
+export function oneOf<const T extends string>(choices: readonly T[]): (word: string) => T | Problem {
+  const expected = choices.length === 2 ? `must be ${choices.join(' or ')}` : `must be one of ${choices.join(', ')}`
   return (word) => choices.find((choice) => choice === word) ?? wrong(expected, word)
 }
 

@@ -142,7 +142,9 @@ describe('wrong usage', () => {
   })
 
   it('names the transports that are built, and says how npm takes flags', async () => {
-    expect((await said(['serve', '--transports', 'pigeon']))[0]).toContain('must be one of websocket, sse, long-poll, poll, not "pigeon"')
+    expect((await said(['serve', '--transports', 'pigeon']))[0]).toContain(
+      'must be one of websocket, sse, stream, long-poll, poll, multipart, iframe, jsonp, not "pigeon"',
+    )
     expect((await said(['serve', '21003'], { npm_lifecycle_event: 'start' }))[0]).toContain('npm start -- --listen HOST:PORT')
     expect((await said(['serve', '21003']))[0]).not.toContain('npm')
   })
