@@ -51,7 +51,7 @@ export async function run({ rounds, quick, say }) {
 /** @param {import('../lib/measured-server.mjs').Setting} setting @param {number} seconds */
 function overHttp(setting, seconds) {
   return withServer({ ...setting, pinned: false }, async (server, load, port) => {
-    const measure = (/** @type {number} */ seconds) => load.ask('oneByOne', { port, path: '/channels/bench', bytes, seconds, pauseMs: 1 })
+    const measure = (/** @type {number} */ seconds) => load.ask('oneByOne', { port, path: '/channels/bench', bytes, seconds, pauseMs: 0 })
     return withAndWithout(server, measure, seconds)
   })
 }
