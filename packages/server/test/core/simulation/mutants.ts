@@ -167,10 +167,10 @@ export const mutants: readonly Mutant[] = [
     changes: [
       {
         file: chunk,
-        from: '        members[i] = undefined\n        member.parkedAt(',
-        to: '        const moved = members.pop()\n        if (moved !== undefined && moved !== member) {\n          members[i] = moved\n          moved.chunkSlot = i\n        }\n        member.parkedAt(',
+        from: '            members[at] = undefined\n            member.parkedAt(',
+        to: '        const moved = members.pop()\n        if (moved !== undefined && moved !== member) {\n          members[at] = moved\n          moved.chunkSlot = at\n        }\n        member.parkedAt(',
       },
-      { file: chunk, from: 'if (kept !== i) {', to: 'if (kept < 0) {' },
+      { file: chunk, from: 'if (kept !== at) {', to: 'if (kept < 0) {' },
       { file: chunk, from: 'members.length = kept\n', to: '' },
     ],
   },

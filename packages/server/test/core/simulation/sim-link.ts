@@ -170,7 +170,9 @@ export class SimSink implements Sink {
     this.done = true
   }
 
-  fail(_error: FanfareError): void {
+  /** Core catches what a sink throws, a violation too: it goes on to where the simulation hears of it. */
+  fail(error: FanfareError): void {
+    if (error.code === 'internal') throw error.cause ?? error
     this.#assertOpen()
     this.done = true
   }

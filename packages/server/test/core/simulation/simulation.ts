@@ -36,6 +36,8 @@ export class Simulation {
     readonly pageBytes: number
     readonly members: number
   }
+  /** What core caught: in a simulation nothing is caught for good. */
+  readonly #reported: unknown[] = []
   readonly #budgets: { readonly writes: number; readonly bytes: number }
 
   constructor(seed: number, create: CreateNode) {
@@ -75,9 +77,11 @@ export class Simulation {
       this.#act()
       if (random.oneIn(3)) await Promise.resolve()
       if (random.oneIn(calm)) await this.#rest()
+      if (this.#reported.length > 0) throw this.#reported[0]
     }
     await this.#rest()
     await this.#leave()
+    if (this.#reported.length > 0) throw this.#reported[0]
   }
 
   #act(): void {
@@ -177,7 +181,15 @@ export class Simulation {
     const runtime = new SimRuntime()
     const started: SimNode = { engine, runtime, node: undefined }
     const { rules, pagesBytes, tailMost, pageBytes, members } = this.#shape
-    const options = { engine, runtime, rules, limits: { ...limits, pagesBytes }, budgets: this.#budgets, readsAtOnce: 4 }
+    const options = {
+      engine,
+      runtime,
+      rules,
+      limits: { ...limits, pagesBytes },
+      budgets: this.#budgets,
+      readsAtOnce: 4,
+      report: (error: unknown) => void this.#reported.push(error),
+    }
     void this.#begin(started, { ...options, sizes: { pagePublications: tailMost, pageBytes, chunkMembers: members } })
     return started
   }
