@@ -4,7 +4,7 @@ import { aim, number, spread } from '../lib/table.mjs'
 
 const receivers = 1000
 const bytes = 128
-const rate = 100
+const rate = 50
 const path = '/channels/bench'
 
 const parts = [
@@ -34,7 +34,7 @@ export async function run({ rounds, quick, only, say }) {
         `${number(one.cpuUs)} us a delivery, ${number(one.deliveries / one.seconds)} deliveries/s, p50 ${number(one.p50 / 1000)} ms`,
     })
     result.raw[part.name] = measured.raw()
-    const how = part.inFlight === 0 ? 'one at a time, 100/s' : `${part.inFlight} in flight`
+    const how = part.inFlight === 0 ? `one at a time, ${rate}/s` : `${part.inFlight} in flight`
     result.parts.push({
       title: `${part.transport}, ${receivers} receivers, ${bytes} bytes, ${how}${measured.leftOut === 0 ? '' : ` (${measured.leftOut} rounds left out, in which they piled up)`}`,
       head: ['server', 'CPU us a delivery', `ratio to ${part.loop}`, 'deliveries/s', 'p50 ms', 'p99 ms'],
