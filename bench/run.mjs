@@ -94,7 +94,7 @@ async function measure(name) {
     lines.push(
       table(
         ['aim', 'is to be', 'is', ''],
-        result.aims.map((/** @type {any} */ one) => [one.what, one.aim, one.result, one.met ? 'met' : 'MISSED']),
+        result.aims.map((/** @type {any} */ one) => [one.what, one.aim, one.result, one.verdict]),
       ),
       '',
     )

@@ -29,6 +29,6 @@ export function table(head, rows) {
  * @param {string} what @param {'<' | '>='} sign @param {number} aim @param {number} value @param {string} [unit]
  */
 export function aim(what, sign, aim, value, unit = '') {
-  const met = sign === '<' ? value < aim : value >= aim
-  return { what, aim: `${sign} ${aim}${unit}`, result: `${number(value)}${unit}`, met: Number.isFinite(value) && met }
+  const verdict = Number.isNaN(value) ? 'no figure' : (sign === '<' ? value < aim : value >= aim) ? 'met' : 'MISSED'
+  return { what, aim: `${sign} ${aim}${unit}`, result: `${number(value)}${unit}`, verdict }
 }
