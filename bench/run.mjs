@@ -25,7 +25,8 @@ const cases = {
 const help = `node bench/run.mjs NAME... [--rounds N] [--quick]
 
 Measures, and prints tables with medians (least-most) of the rounds, ratios taken inside each round, aims beside results, and the machine.
-Installs what it needs into bench/node_modules and builds the project first. Raw results go to bench/results/NAME.json.
+Installs what it needs into bench/node_modules and builds the project first. Results of whole runs go to
+bench/results.
 
 ${Object.entries(cases)
   .map(([name, what]) => `  ${name.padEnd(16)} ${what}`)
@@ -101,6 +102,8 @@ async function measure(name) {
   }
   lines.push(`${machine} · ${pinning} · \`${command}\` · took ${Math.round((performance.now() - begun) / 1000)} s\n`)
   process.stdout.write(lines.join('\n'))
+  // What is short or a part is no result for the reference.
+  if (values.quick || values.only !== undefined) return
   writeFileSync(new URL(`results/${name}.md`, import.meta.url), lines.join('\n'))
   writeFileSync(
     new URL(`results/${name}.json`, import.meta.url),
