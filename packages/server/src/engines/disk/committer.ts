@@ -330,8 +330,8 @@ export class Committer {
   #scheduleFlush(): void {
     if (this.#flight !== undefined || this.#flushing) return
     this.#flushing = true
-    // All that is appended in this turn goes together.
-    queueMicrotask(() => {
+    // All that is appended in this turn goes together: a microtask would send the first request that a turn reads alone, and let the others wait for its sync.
+    this.#options.runtime.soon(() => {
       this.#flushing = false
       this.#flush()
     })
