@@ -1,3 +1,4 @@
+import { wrapEngine } from '@fanfare/server'
 import type { Commit, Engine } from '@fanfare/server'
 
 /** Makes of an engine one that misbehaves as a distributed one does, inside what its contract lets pass. */
@@ -11,64 +12,63 @@ export function slowReads(mostMs: number): EngineFault {
       await new Promise((resolve) => setTimeout(resolve, chance() * mostMs))
       return known
     }
-    return {
-      ...passedOn(engine),
+    return wrapEngine(engine, {
       read: (channel, after, through) => late(engine.read(channel, after, through)),
       facts: (channel) => late(engine.facts(channel)),
       newest: (channel, count, through) => late(engine.newest(channel, count, through)),
       check: (cursor) => late(engine.check(cursor)),
-    }
+    })
   }
 }
 
 /** Commits are told again, or joined with the one that was told before. */
 export function redelivery(share: number): EngineFault {
-  return (engine, chance) => ({
-    ...passedOn(engine),
-    follow: (after, onCommit) => {
-      let before: Commit | undefined
-      return engine.follow(after, (commit) => {
-        onCommit(before !== undefined && chance() < share ? joined(before, commit) : commit)
-        if (before !== undefined && chance() < share) onCommit(before)
-        if (chance() < share) onCommit(commit)
-        before = commit
-      })
-    },
-  })
+  return (engine, chance) =>
+    wrapEngine(engine, {
+      follow: (after, onCommit) => {
+        let before: Commit | undefined
+        return engine.follow(after, (commit) => {
+          onCommit(before !== undefined && chance() < share ? joined(before, commit) : commit)
+          if (before !== undefined && chance() < share) onCommit(before)
+          if (chance() < share) onCommit(commit)
+          before = commit
+        })
+      },
+    })
 }
 
 /** Commits are not told at all: only a later one, or a look at the head, shows that they were. */
 export function lostNotifications(share: number): EngineFault {
-  return (engine, chance) => ({
-    ...passedOn(engine),
-    follow: (after, onCommit) =>
-      engine.follow(after, (commit) => {
-        if (chance() >= share) onCommit(commit)
-      }),
-  })
+  return (engine, chance) =>
+    wrapEngine(engine, {
+      follow: (after, onCommit) =>
+        engine.follow(after, (commit) => {
+          if (chance() >= share) onCommit(commit)
+        }),
+    })
 }
 
 /** Commits are told late, though in order, as by a node that lags behind. */
 export function lateFeed(mostMs: number): EngineFault {
-  return (engine, chance) => ({
-    ...passedOn(engine),
-    follow: (after, onCommit) => {
-      let before: Promise<void> = Promise.resolve()
-      let ended = false
-      const end = engine.follow(after, (commit) => {
-        const waited = before
-        before = (async () => {
-          await waited
-          await new Promise((resolve) => setTimeout(resolve, chance() * mostMs))
-          if (!ended) onCommit(commit)
-        })()
-      })
-      return () => {
-        ended = true
-        end()
-      }
-    },
-  })
+  return (engine, chance) =>
+    wrapEngine(engine, {
+      follow: (after, onCommit) => {
+        let before: Promise<void> = Promise.resolve()
+        let ended = false
+        const end = engine.follow(after, (commit) => {
+          const waited = before
+          before = (async () => {
+            await waited
+            await new Promise((resolve) => setTimeout(resolve, chance() * mostMs))
+            if (!ended) onCommit(commit)
+          })()
+        })
+        return () => {
+          ended = true
+          end()
+        }
+      },
+    })
 }
 
 function joined(first: Commit, second: Commit): Commit {
@@ -88,23 +88,5 @@ export function seededChance(seed: number): () => number {
     let mixed = Math.imul(state ^ (state >>> 15), state | 1)
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
-/** All that an engine does, as an object whose parts can be replaced. */
-function passedOn(engine: Engine): Engine {
-  return {
-    traits: engine.traits,
-    append: (request) => engine.append(request),
-    read: (channel, after, through) => engine.read(channel, after, through),
-    facts: (channel) => engine.facts(channel),
-    newest: (channel, count, through) => engine.newest(channel, count, through),
-    follow: (after, onCommit) => engine.follow(after, onCommit),
-    head: () => engine.head(),
-    check: (cursor) => engine.check(cursor),
-    channels: (prefix, after, limit) => engine.channels(prefix, after, limit),
-    getState: (key) => engine.getState(key),
-    stats: () => engine.stats(),
-    close: () => engine.close(),
   }
 }

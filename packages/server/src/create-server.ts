@@ -6,9 +6,10 @@ import { createNode } from './core/node.ts'
 import type { FanfareNode, Published, PublishOptions } from './core/node-contract.ts'
 import type { Engine, EngineOptions } from './engines/engine.ts'
 import { openMemoryEngine } from './engines/memory-engine.ts'
+import { wrapEngine } from './engines/wrap-engine.ts'
 import { createGuard } from './http/guard.ts'
 import { createHttpServer, listenOn } from './http/listener.ts'
-import { CommitTimes, createMetrics, timedEngine } from './http/metrics.ts'
+import { CommitTimes, createMetrics, timedAppend } from './http/metrics.ts'
 import { retryMs } from './http/receive.ts'
 import type { Site } from './http/site.ts'
 import { isLoopback, settingsOf } from './options.ts'
@@ -90,7 +91,7 @@ async function openNode({ limits, rules, log }: Settings, engine: Engine, commit
   }
   try {
     return await createNode({
-      engine: timedEngine(engine, commits, () => systemRuntime.monotonic(), refused),
+      engine: wrapEngine(engine, { append: timedAppend(engine, commits, () => systemRuntime.monotonic(), refused) }),
       runtime: systemRuntime,
       rules,
       limits,

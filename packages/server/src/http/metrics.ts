@@ -35,12 +35,17 @@ export class CommitTimes {
 }
 
 /**
- * The same engine, whose appends are timed: one at a time, for those of one turn are committed together and end together. So it costs nothing where there
- * are many. `refused` hears of the refusals among those.
+ * The engine's append, timed: one at a time, for those of one turn are committed together and end together. So it costs nothing where there are many.
+ * `refused` hears of the refusals among those.
  */
-export function timedEngine(engine: Engine, times: CommitTimes, monotonic: () => number, refused: (error: unknown) => void): Engine {
+export function timedAppend(
+  engine: Engine,
+  times: CommitTimes,
+  monotonic: () => number,
+  refused: (error: unknown) => void,
+): Engine['append'] {
   let timing = false
-  const append: Engine['append'] = (request) => {
+  return (request) => {
     const answer = engine.append(request)
     if (timing) return answer
     timing = true
@@ -55,22 +60,6 @@ export function timedEngine(engine: Engine, times: CommitTimes, monotonic: () =>
       refused(error)
     })
     return answer
-  }
-  return {
-    get traits() {
-      return engine.traits
-    },
-    append,
-    read: (channel, after, through) => engine.read(channel, after, through),
-    facts: (channel) => engine.facts(channel),
-    newest: (channel, count, through) => engine.newest(channel, count, through),
-    follow: (after, onCommit) => engine.follow(after, onCommit),
-    head: () => engine.head(),
-    check: (cursor) => engine.check(cursor),
-    channels: (prefix, after, limit) => engine.channels(prefix, after, limit),
-    getState: (key) => engine.getState(key),
-    stats: () => engine.stats(),
-    close: () => engine.close(),
   }
 }
 
