@@ -4,7 +4,7 @@ export default defineConfig({
   resolve: { conditions: ['source'] },
   ssr: { resolve: { conditions: ['source'] } },
   test: {
-    include: ['packages/*/test/**/*.test.ts'],
+    include: ['packages/*/test/**/*.test.ts', 'interop/test/**/*.test.ts'],
     globalSetup: ['scripts/build-for-tests.mjs'],
     setupFiles: ['scripts/leaves-nothing.mjs'],
     pool: 'forks',

@@ -30,6 +30,19 @@ export function install(all) {
   return true
 }
 
+/** Installs what the checks with other people's clients need, a folder of its own. True where it did. */
+export function installInterop() {
+  const folder = join(root, 'interop')
+  const lock = readFileSync(join(folder, 'package-lock.json'), 'utf8')
+  const stamp = join(folder, 'node_modules/.stamp')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return false
+  say('installing what the checks with other clients need (npm ci in interop/)')
+  const { status, error } = npm(['ci', '--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts', '--prefix', folder])
+  if (status !== 0) fail(`npm could not install: ${error?.message ?? 'its messages are above'}`)
+  writeFileSync(stamp, lock)
+  return true
+}
+
 /** Builds the command and what it stands on, unless nothing has changed since. True where it did. */
 export function build() {
   const stamp = join(root, 'packages/fanfare/dist/.stamp')

@@ -3,19 +3,29 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { install, root, say } from './set-up.mjs'
+import { install, installInterop, root, say } from './set-up.mjs'
 
 const run = randomUUID()
 const args = process.argv.slice(2)
 const leftOut = []
 
 install(true)
+installInterop()
 if (process.env.FANFARE_TEST_BUILD === 'skip')
   leftOut.push('the build (FANFARE_TEST_BUILD=skip): workers and the command run from what was built before')
 if (spawnSync('curl', ['--version']).status !== 0) leftOut.push("the README's curl commands (there is no curl)")
+for (const { names, what } of [
+  { names: ['chromium', 'chromium-browser', 'google-chrome'], what: 'all checks in Chromium' },
+  { names: ['firefox-esr', 'firefox'], what: 'all checks in Firefox' },
+  { names: ['python3'], what: "Python's clients and examples" },
+  { names: ['java'], what: "Java's clients and examples" },
+  { names: ['php'], what: "PHP's examples" },
+]) {
+  if (!names.some(onPath)) leftOut.push(`${what} (${names.join(', ')}: not on the PATH)`)
+}
 if (args.length > 0) leftOut.push(`what ${JSON.stringify(args.join(' '))} does not name`)
 
 const vitest = spawn(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...args], {
@@ -42,6 +52,10 @@ for (const { pid, command } of left) {
 if (hanging) process.stderr.write('fanfare: a test file did not end: something in it still runs (see above)\n')
 for (const text of leftOut) say(`left out: ${text}`)
 process.exitCode = code !== 0 || signal !== null ? (code ?? 1) || 1 : left.length > 0 || hanging ? 1 : 0
+
+function onPath(name) {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)))
+}
 
 /** Those that are still there after a moment, which the last of vitest's own need to end. */
 async function lastingProcesses(mark) {
