@@ -1,10 +1,20 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import type { Asked } from './openapi.ts'
 
 /** Longest wait for anything that a server owes; over it a test fails and says what it waited for. */
 export const waitMs = 5_000
 
 const open = new Set<RawConnection>()
+
+/** Bytes that are a whole request, and which one. */
+const requests = new WeakMap<Uint8Array, Asked>()
+
+/** Says which request these bytes are, so that its answer can be held against the description. */
+export function asRequest<T extends Uint8Array>(bytes: T, asked: Asked): T {
+  requests.set(bytes, asked)
+  return bytes
+}
 
 /** A TCP connection that sends the bytes it is told to and reads what comes, whatever that is. */
 export class RawConnection {
@@ -13,6 +23,8 @@ export class RawConnection {
   #chunks: Buffer[] = []
   #ended = false
   #wake: (() => void)[] = []
+  /** Requests whose answers are still to be read; undefined once something else was sent. */
+  #asked: Asked[] | undefined = []
   /** Bytes that came, ever. */
   count = 0
 
@@ -44,12 +56,19 @@ export class RawConnection {
     return this.#received
   }
 
+  /** The request that the next answer belongs to, where that is known. */
+  takeAsked(): Asked | undefined {
+    return this.#asked?.shift()
+  }
+
   send(bytes: Uint8Array | string): void {
+    this.#note(bytes)
     if (!this.#socket.destroyed && this.#socket.writable) this.#socket.write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes)
   }
 
   /** Sends and resolves once the machine has taken the bytes, or the connection is gone. */
   async sent(bytes: Uint8Array): Promise<void> {
+    this.#note(bytes)
     if (this.#socket.destroyed || !this.#socket.writable) return
     await new Promise<void>((resolve) => {
       const done = (): void => {
@@ -108,6 +127,12 @@ export class RawConnection {
   close(): void {
     this.#socket.destroy()
     open.delete(this)
+  }
+
+  #note(bytes: Uint8Array | string): void {
+    const asked = typeof bytes === 'string' ? undefined : requests.get(bytes)
+    if (asked === undefined) this.#asked = undefined
+    else this.#asked?.push(asked)
   }
 
   async #change(what: string, deadline: number): Promise<void> {

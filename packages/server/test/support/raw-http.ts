@@ -1,4 +1,5 @@
-import { openRaw, waitMs } from './raw-client.ts'
+import { checkAnswer } from './openapi.ts'
+import { asRequest, openRaw, waitMs } from './raw-client.ts'
 import type { RawConnection } from './raw-client.ts'
 
 /** The head of an answer; names of headers are in lower case, each with all its values. */
@@ -30,7 +31,10 @@ export function requestBytes(port: number, request: RawRequest): Buffer {
   if (!given.has('host')) lines.push(`Host: 127.0.0.1:${port}`)
   for (const [name, value] of request.headers ?? []) if (value !== null) lines.push(`${name}: ${value}`)
   if (body !== undefined && !given.has('content-length') && !given.has('transfer-encoding')) lines.push(`Content-Length: ${body.length}`)
-  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), body ?? Buffer.alloc(0)])
+  const bytes = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), body ?? Buffer.alloc(0)])
+  // Any other offer may be ignored.
+  const upgrade = (request.headers ?? []).some(([name, value]) => name.toLowerCase() === 'upgrade' && /websocket/i.test(value ?? ''))
+  return asRequest(bytes, { method: request.method ?? 'GET', target: request.path, upgrade })
 }
 
 /** Sends one request on a connection of its own and reads the whole answer. */
@@ -49,8 +53,9 @@ export async function sendForHead(port: number, request: RawRequest): Promise<An
   const connection = await openRaw(port)
   try {
     connection.send(requestBytes(port, request))
-    const head = await readHead(connection)
-    return { ...head, body: head.status < 400 ? Buffer.alloc(0) : await readBody(connection, head, request.method ?? 'GET', waitMs) }
+    const head = await takeHead(connection, waitMs)
+    if (head.status < 400) checkAnswer(connection.takeAsked(), head)
+    return head.status < 400 ? { ...head, body: Buffer.alloc(0) } : await withBody(connection, head, request.method ?? 'GET', waitMs)
   } finally {
     connection.close()
   }
@@ -69,12 +74,30 @@ export async function sendBytes(port: number, bytes: Uint8Array | string, method
 
 /** Reads an answer whose body has an end; informational answers (1xx but 101) are passed over. */
 export async function readAnswer(connection: RawConnection, method: string, ms = waitMs): Promise<Answer> {
-  let head = await readHead(connection, ms)
-  while (head.status >= 100 && head.status < 200 && head.status !== 101) head = await readHead(connection, ms)
-  return { ...head, body: await readBody(connection, head, method, ms) }
+  let head = await takeHead(connection, ms)
+  while (isInformational(head)) head = await takeHead(connection, ms)
+  return await withBody(connection, head, method, ms)
 }
 
+async function withBody(connection: RawConnection, head: Head, method: string, ms: number): Promise<Answer> {
+  const asked = connection.takeAsked()
+  const body = await readBody(connection, head, method, ms)
+  checkAnswer(asked, head, body)
+  return { ...head, body }
+}
+
+/** Reads the head of an answer; its body, which may have no end, is the caller's to read. */
 export async function readHead(connection: RawConnection, ms = waitMs): Promise<Head> {
+  const head = await takeHead(connection, ms)
+  if (!isInformational(head)) checkAnswer(connection.takeAsked(), head)
+  return head
+}
+
+function isInformational({ status }: Head): boolean {
+  return status < 200 && status !== 101
+}
+
+async function takeHead(connection: RawConnection, ms: number): Promise<Head> {
   const text = await connection.until(
     'the head of an answer',
     (pending) => {
