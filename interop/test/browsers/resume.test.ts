@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { inBrowsers, patienceMs } from '../support/browsers.ts'
+import type { Page } from '../support/browsers.ts'
+import { countsOf, freePort, PageServer, Publisher, reportOf, Stand, wrongOf } from './stand.ts'
+import type { Payload } from './stand.ts'
+
+// The server is killed while pages receive, and started again on the same port and directory (CONTRACT section 5).
+
+const lanes = ['plain EventSource', 'WebSocket', 'fanfare.v1', 'stream', 'multipart', 'long-poll', 'poll', 'iframe', 'jsonp']
+
+let stand: Stand
+let pages: PageServer
+
+beforeAll(async () => {
+  pages = await PageServer.open(await freePort())
+  stand = new Stand(await freePort(), [`http://app.localhost:${pages.port}`])
+  await stand.start()
+})
+afterAll(async () => {
+  await pages.close()
+  await stand.close()
+})
+
+const published = Array.from({ length: 300 }, (_, index): Payload => ({
+  type: 'application/json',
+  body: Buffer.from(`{"n":${index + 1}}`),
+}))
+
+/** Publishes one after the other, slowly; what isn't answered is sent again with its key. Ends when all are, or when `done` says so. */
+async function publishSlowly(channel: string, done: () => boolean): Promise<void> {
+  const publisher = new Publisher(stand.url)
+  for (let next = 0; next < published.length && !done();) {
+    const payload = published[next]
+    const sent = payload === undefined ? Promise.resolve() : publisher.publish(channel, payload, `number-${next}`)
+    next += await sent.then(
+      () => 1,
+      () => 0,
+    )
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  publisher.close()
+}
+
+async function leastOf(page: Page): Promise<number> {
+  return Math.min(...Object.values(await countsOf(page)))
+}
+
+inBrowsers((open, name) => {
+  it('every transport goes on after kill -9, with nothing missing and nothing twice', { timeout: patienceMs }, async () => {
+    const page = await open(`http://app.localhost:${pages.port}/`)
+    const channel = `numbers-${name}`
+    await page.evaluate(`lanes.start(${JSON.stringify({ base: stand.listedUrl, channel, lanes, again: true })})`)
+    let over = false
+    const publishing = publishSlowly(channel, () => over)
+    try {
+      for (const reached of [50, 150]) {
+        await expect.poll(async () => await leastOf(page), { timeout: patienceMs / 2, interval: 50 }).toBeGreaterThan(reached)
+        await stand.kill()
+        await stand.start()
+      }
+      await expect.poll(async () => await leastOf(page), { timeout: patienceMs / 2, interval: 100 }).toBe(published.length)
+      const report = await reportOf(page)
+      expect(report.map((lane) => wrongOf(lane, published))).toEqual(lanes.map(() => undefined))
+      // Each has seen it go, but a poll that happened to ask before and after.
+      expect(report.filter(({ name: lane, notes }) => notes.length === 0 && lane !== 'poll')).toEqual([])
+      expect(report.flatMap(({ notes }) => notes.filter((note) => /gap|cursor/.test(note)))).toEqual([])
+    } finally {
+      over = true
+      await publishing
+    }
+  })
+})
