@@ -53,8 +53,10 @@ export const limits = {
   socketStalledMs: 30 * second,
   /** Pages of all channels in memory, encoded forms counted; the least recently used goes first. */
   pagesBytes: 64 * MiB,
-  /** 408, and the socket is destroyed. */
+  /** 408, and the socket is destroyed. Over TLS the handshake has so long too. */
   headersMs: 5 * second,
+  /** TLS handshakes under way; over it the oldest is closed. */
+  handshakes: 1_000,
   /** 408, and the socket is destroyed. */
   bodyMs: 10 * second,
   /** 431 from the HTTP parser. */
