@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
-import type { Server } from 'node:http'
+import { Server } from 'node:http'
+import { Server as SecureServer } from 'node:https'
 import { encodeUtf8, FanfareError, jsonProblem, ruleFinder } from '@fanfare/wire'
 import type { Message, Runtime } from '@fanfare/wire'
 import { createNode } from './core/node.ts'
@@ -7,13 +8,17 @@ import type { FanfareNode, Published, PublishOptions } from './core/node-contrac
 import type { Engine, EngineOptions } from './engines/engine.ts'
 import { openMemoryEngine } from './engines/memory-engine.ts'
 import { wrapEngine } from './engines/wrap-engine.ts'
+import { attachTo } from './http/attach.ts'
+import type { Attachment } from './http/attach.ts'
+import { certificateFacts, certificateProblem } from './http/certificate.ts'
 import { createGuard } from './http/guard.ts'
-import { createHttpServer, listenOn } from './http/listener.ts'
+import { createListener } from './http/listener.ts'
+import type { Listener } from './http/listener.ts'
 import { CommitTimes, createMetrics, timedAppend } from './http/metrics.ts'
 import { retryMs } from './http/receive.ts'
 import type { Site } from './http/site.ts'
-import { isLoopback, settingsOf } from './options.ts'
-import type { ServerOptions, Settings } from './options.ts'
+import { isLoopback, prefixOf, settingsOf } from './options.ts'
+import type { AttachOptions, ServerOptions, Settings, TlsOptions } from './options.ts'
 import { plainForms } from './protocols/plain.ts'
 import { systemRuntime } from './runtime.ts'
 import { HeldSet } from './transports/held.ts'
@@ -37,8 +42,13 @@ export interface FanfareServer {
   readonly node: FanfareNode
   /** Opens the port of the options and answers with the URL. Rejects where the port is taken. */
   listen(): Promise<string>
-  /** Answers the requests and upgrades of this server. Returns what ends it; `close` does too. */
-  attach(server: Server): () => void
+  /**
+   * Answers on the server of an application, beside its own routes: Fanfare's own addresses, or with a `prefix` all that is below it. Returns what ends that, so
+   * that nothing new is taken; what is open stays so until `close`. Throws a TypeError for a bad prefix, and an Error where one is attached there already.
+   */
+  attach(server: Server | SecureServer, options?: AttachOptions): () => void
+  /** Takes another certificate for those who connect from now on. Throws a TypeError that says what is wrong with it; the one before stays then. */
+  renewCertificate(tls: TlsOptions): void
   /** Publishes a string as text, bytes as bytes, anything else as JSON. Answers when it is committed. */
   publish(channel: string, data: unknown, fields?: PublishFields): Promise<Published>
   /**
@@ -51,6 +61,7 @@ export interface FanfareServer {
 /** Opens the engine and makes a server that doesn't listen yet. Throws a TypeError for options that are wrong. */
 export async function createServer(options: ServerOptions = {}): Promise<FanfareServer> {
   const settings = settingsOf(options)
+  if (settings.tls !== undefined) checkCertificate(settings.tls)
   const engine = await openEngine(settings, systemRuntime)
   const commits = new CommitTimes()
   const node = await openNode(settings, engine, commits)
@@ -72,6 +83,11 @@ export async function createServer(options: ServerOptions = {}): Promise<Fanfare
   }
   const metrics = createMetrics({ node, engine, ground, commits })
   return new RunningServer(makeSite(settings, ground, metrics), engine)
+}
+
+function checkCertificate(tls: TlsOptions): void {
+  const problem = certificateProblem(tls)
+  if (problem !== undefined) throw new TypeError(`tls.${problem.part}: ${problem.text}`)
 }
 
 /** An error with what it came from, places in the code included. */
@@ -106,6 +122,7 @@ async function openNode({ limits, rules, log }: Settings, engine: Engine, commit
 function makeSite(settings: Settings, ground: Ground, metrics: Site['metrics']): Site {
   const { rules, limits, listen } = settings
   return {
+    prefix: '',
     settings,
     node: ground.node,
     ground,
@@ -139,14 +156,16 @@ class RunningServer implements FanfareServer {
   readonly node: FanfareNode
   readonly #site: Site
   readonly #engine: Engine
-  readonly #detach = new Set<() => void>()
-  #own: Server | undefined
+  readonly #attached: Attachment[] = []
+  #tls: TlsOptions | undefined
+  #own: Listener | undefined
   #url: string | undefined
   #closing: Promise<void> | undefined
 
   constructor(site: Site, engine: Engine) {
     this.#site = site
     this.#engine = engine
+    this.#tls = site.settings.tls
     this.node = site.node
   }
 
@@ -160,8 +179,9 @@ class RunningServer implements FanfareServer {
     if (!insecure && !isLoopback(listen.host)) {
       throw new TypeError(`listen: others can reach ${listen.host}, and nobody is authenticated: listen on 127.0.0.1, or say insecure`)
     }
-    const server = createHttpServer(this.#site)
-    this.#own = server
+    const own = createListener(this.#site, this.#tls)
+    const { server } = own
+    this.#own = own
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(listen.port, listen.host, () => {
@@ -169,19 +189,37 @@ class RunningServer implements FanfareServer {
         resolve()
       })
     })
-    this.#url = urlOf(server.address())
+    this.#url = urlOf(own.scheme, server.address())
     const { name, durable, forks } = this.node.traits
     this.#site.settings.log.info({ url: this.#url, engine: name, durable, forks }, `Fanfare listens on ${this.#url}`)
+    if (this.#tls !== undefined) this.#tellCertificate(this.#tls, 'the certificate is')
     return this.#url
   }
 
-  attach(server: Server): () => void {
-    const stop = listenOn(server, this.#site)
-    this.#detach.add(stop)
-    return () => {
-      this.#detach.delete(stop)
-      stop()
-    }
+  attach(server: Server | SecureServer, options: AttachOptions = {}): () => void {
+    if (this.#closing !== undefined) throw new Error('the server is closed')
+    const isServer = (given: unknown): given is Server => given instanceof Server || given instanceof SecureServer
+    if (!isServer(server)) throw new TypeError('attach wants a server of node:http or node:https, such as app.listen() gives')
+    const attachment = attachTo(server, { ...this.#site, prefix: prefixOf(options) })
+    this.#attached.push(attachment)
+    return () => attachment.detach()
+  }
+
+  renewCertificate(tls: TlsOptions): void {
+    if (this.#tls === undefined) throw new Error('the server was made without tls')
+    checkCertificate(tls)
+    this.#own?.renew(tls)
+    this.#tls = tls
+    this.#tellCertificate(tls, 'the certificate was renewed: it is')
+  }
+
+  #tellCertificate(tls: TlsOptions, begin: string): void {
+    const { log } = this.#site.settings
+    const { names, from, until } = certificateFacts(tls)
+    const now = systemRuntime.now()
+    const [fields, days] = [{ names, until: until.toISOString() }, `from ${dayOf(from)} until ${dayOf(until)}`]
+    if (now < from.getTime() || now > until.getTime()) log.warn(fields, `${begin} not valid today, but ${days}: clients refuse it`)
+    else log.info(fields, `${begin} for ${names.join(', ')}, valid ${days}`)
   }
 
   async publish(channel: string, data: unknown, fields: PublishFields = {}): Promise<Published> {
@@ -199,13 +237,17 @@ class RunningServer implements FanfareServer {
     state.draining = true
     const over = deadline(settings.limits.drainMs)
     await Promise.race([over.passed, Promise.all([ground.held.leave(() => retryMs(this.#site)), quiet(this.#site)])])
-    for (const detach of this.#detach) detach()
+    for (const attachment of this.#attached) attachment.detach()
     // Not before: node takes a response that was let go for an idle connection.
     const last = deadline(lastWordsMs)
-    if (this.#own !== undefined) await Promise.race([over.passed, last.passed, closeServer(this.#own)])
+    const own = this.#own === undefined ? [] : [closeServer(this.#own)]
+    const settled = settling(this.#attached)
+    await Promise.race([over.passed, last.passed, Promise.all([...own, settled.passed])])
+    settled.stop()
     last.stop()
     over.stop()
-    this.#own?.closeAllConnections()
+    this.#own?.server.closeAllConnections()
+    for (const attachment of this.#attached) attachment.cut()
     node.close()
     metrics.close()
     await this.#engine.close()
@@ -229,7 +271,8 @@ const idleCheckMs = 50
 const lastWordsMs = 1000
 
 /** Keep-alive connections become idle when their last answer is out; node doesn't close those by itself. */
-function closeServer(server: Server): Promise<void> {
+function closeServer({ server, cut }: Listener): Promise<void> {
+  cut()
   return new Promise((resolve) => {
     const timer = setInterval(() => server.closeIdleConnections(), idleCheckMs)
     server.close(() => {
@@ -239,9 +282,28 @@ function closeServer(server: Server): Promise<void> {
   })
 }
 
-function urlOf(address: AddressInfo | string | null): string {
+/** The last answers on the sockets of applications are out. */
+function settling(attached: readonly Attachment[]): { readonly passed: Promise<void>; stop(): void } {
+  const busy = (): boolean => attached.some((attachment) => attachment.busy)
+  if (!busy()) return { passed: Promise.resolve(), stop: () => undefined }
+  let timer: NodeJS.Timeout | undefined
+  const passed = new Promise<void>((resolve) => {
+    timer = setInterval(() => {
+      if (busy()) return
+      clearInterval(timer)
+      resolve()
+    }, idleCheckMs)
+  })
+  return { passed, stop: () => clearInterval(timer) }
+}
+
+function dayOf(date: Date): string {
+  return date.toISOString().slice(0, 10)
+}
+
+function urlOf(scheme: string, address: AddressInfo | string | null): string {
   if (address === null || typeof address === 'string') throw new Error('the server has no TCP address')
-  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+  return `${scheme}://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
 }
 
 function messageOf(data: unknown, fields: { event?: string; id?: string; type?: string }): Message {

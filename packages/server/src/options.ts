@@ -14,6 +14,8 @@ export interface ServerOptions {
   readonly data?: string
   /** Lets the disk engine open a damaged directory: what can't be read is moved aside, and receivers are told their gaps. Default false. */
   readonly repair?: boolean
+  /** Speaks TLS on the port of its own. Not used when attached: there TLS is the application's. */
+  readonly tls?: TlsOptions
   /** Transports to switch on. Default: all but `iframe` and `jsonp`. */
   readonly transports?: 'all' | readonly TransportName[]
   /** Origins of pages that may use the server, such as `https://app.example.com`. */
@@ -29,6 +31,20 @@ export interface ServerOptions {
   /** Compress WebSocket messages for clients that offer it. Default false. */
   readonly compression?: boolean
   readonly log?: Log
+}
+
+/** A certificate and its key, in PEM as files have them; `renewCertificate` of the server takes the next ones. */
+export interface TlsOptions {
+  /** The server's certificate first, then those between it and its authority. */
+  readonly cert: string | Uint8Array
+  /** The private key of the first one, not encrypted. */
+  readonly key: string | Uint8Array
+}
+
+/** Where a Fanfare server stands on the server of an application. */
+export interface AttachOptions {
+  /** A path such as `/push`: all addresses of Fanfare are below it, and nothing else is touched. Default none: then only the addresses of its own. */
+  readonly prefix?: string
 }
 
 /** A rule with what it leaves out. */
@@ -52,6 +68,7 @@ export interface Settings {
   readonly engine: 'disk' | 'memory' | ((options: EngineOptions) => Promise<Engine>)
   readonly data: string
   readonly repair: boolean
+  readonly tls: TlsOptions | undefined
   readonly transports: ReadonlySet<TransportName>
   readonly origins: readonly string[] | undefined
   readonly hosts: readonly string[] | undefined
@@ -71,6 +88,7 @@ export function settingsOf(options: ServerOptions): Settings {
     engine: options.engine ?? 'disk',
     data: options.data ?? './fanfare-data',
     repair: options.repair ?? false,
+    tls: options.tls,
     transports: transportsOf(options.transports),
     origins: options.origins?.map(originOf),
     hosts: options.hosts?.map((host) => host.toLowerCase()),
@@ -80,6 +98,14 @@ export function settingsOf(options: ServerOptions): Settings {
     compression: options.compression ?? false,
     log: options.log ?? silent,
   }
+}
+
+/** The path before all addresses: `/push`, or nothing. One slash at its end is taken away. */
+export function prefixOf({ prefix = '' }: AttachOptions): string {
+  const path = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix
+  if (path === '' && prefix === '') return path
+  if (/^(?:\/(?!\.\.?(?:\/|$))[A-Za-z0-9._~-]+)+$/.test(path)) return path
+  throw new TypeError(`prefix is a path such as /push, not ${JSON.stringify(prefix)}`)
 }
 
 /** Loopback addresses: only programs of this machine reach them. */

@@ -5,7 +5,7 @@ import { FanfareError, orThrow } from '@fanfare/wire'
 import { streamingSockets } from '../transports/stream-sink.ts'
 import { channelPrefix } from './channel-name.ts'
 import type { Exchange } from './exchange.ts'
-import { refuse } from './exchange.ts'
+import { refuse, writeHead } from './exchange.ts'
 import type { Visitor } from './guard.ts'
 import { PublishTurns } from './publish-turns.ts'
 import { answerOptions, dispatch } from './router.ts'
@@ -34,7 +34,7 @@ type Marked = ServerResponse & { [publishing]?: true }
 export function answer(site: Site, req: IncomingMessage, res: Marked): void {
   const { socket } = req
   if (streamingSockets.has(socket)) return void socket.destroy()
-  if (isPublish(req)) res[publishing] = true
+  if (isPublish(req, site.prefix)) res[publishing] = true
   if (res.socket !== null) return answerNow(site, req, res)
   const waiting = ahead.get(socket) ?? 0
   if (res[publishing] === true && waiting === 0 && activeResponse(socket)?.[publishing] === true)
@@ -56,8 +56,10 @@ function turnsOf(socket: Socket): PublishTurns {
 }
 
 /** One in absolute form is answered too, only never ahead of its turn. */
-function isPublish({ method, url = '' }: IncomingMessage): boolean {
-  return method === 'POST' && (url.startsWith(channelPrefix) || url === '/publish' || url.startsWith('/publish?'))
+function isPublish({ method, url = '' }: IncomingMessage, prefix: string): boolean {
+  if (method !== 'POST' || !url.startsWith(prefix)) return false
+  const at = prefix.length
+  return url.startsWith(channelPrefix, at) || url.startsWith('/publish?', at) || (url.endsWith('/publish') && url.length === at + 8)
 }
 
 /** The answer that is under way on a connection. Node says it nowhere else: an upgrade or an error that comes behind one must not speak before it. */
@@ -71,7 +73,7 @@ function answerNow(site: Site, req: IncomingMessage, res: ServerResponse): void 
   req.on('error', () => undefined)
   let exchange: Exchange = { site, req, res, target: nowhere, headers: always }
   try {
-    const target = orThrow(parseTarget(req.url ?? ''))
+    const target = orThrow(parseTarget(req.url ?? '', site.prefix))
     const origin = site.guard.check(visitorOf(req, target))
     exchange = { site, req, res, target, headers: origin === undefined ? always : [...always, ...corsFields(origin)] }
   } catch (error) {
@@ -80,9 +82,18 @@ function answerNow(site: Site, req: IncomingMessage, res: ServerResponse): void 
   const preflight =
     req.method === 'OPTIONS' && req.headers.origin !== undefined && req.headers['access-control-request-method'] !== undefined
   if (preflight) return answerOptions(exchange, preflightFields)
+  if (exchange.target.path === '') return sendBelow(exchange)
   if (exchange.target.path !== '*') return dispatch(exchange)
   if (req.method === 'OPTIONS') answerOptions(exchange, [])
   else refuse(exchange, new FanfareError('request-malformed', 'only OPTIONS may ask for *'))
+}
+
+/** The prefix itself: what the page there names stands below it. */
+function sendBelow(exchange: Exchange): void {
+  const { site, target, res } = exchange
+  const query = target.query === '' ? '' : `?${target.query}`
+  writeHead(exchange, 308, ['Location', `${site.prefix}/${query}`, 'Content-Length', '0'])
+  res.end()
 }
 
 const nowhere: Target = { path: '', query: '', authority: undefined }

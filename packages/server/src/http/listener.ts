@@ -1,9 +1,12 @@
 import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { FanfareError } from '@fanfare/wire'
+import type { TlsOptions } from '../options.ts'
 import { streamingSockets } from '../transports/stream-sink.ts'
 import { activeResponse, answer } from './entry.ts'
+import { createSecureServer } from './secure-listener.ts'
+import type { SecureServer } from './secure-listener.ts'
 import type { Site } from './site.ts'
 import { refuseUpgrade, upgrade } from './upgrade.ts'
 
@@ -13,10 +16,20 @@ const checkMs = 500
 const keepAliveMs = 75_000
 const probeAfterMs = 60_000
 
-/** A server of our own, with strict bounds. The body's time is kept by who reads it. */
-export function createHttpServer(site: Site): Server {
+/** A server of our own, with strict bounds. */
+export interface Listener {
+  readonly server: Server
+  readonly scheme: 'http' | 'https'
+  /** Takes another certificate for who connects from now on. Throws where there is no TLS. */
+  renew(tls: TlsOptions): void
+  /** Destroys connections on which no request can come any more. */
+  cut(): void
+}
+
+/** Makes it; the body's time is kept by who reads it. `tls` says whether it speaks TLS. */
+export function createListener(site: Site, tls: TlsOptions | undefined): Listener {
   const { headersMs, bodyMs, headersBytes } = site.settings.limits
-  const server = createServer({
+  const options: ServerOptions = {
     headersTimeout: headersMs,
     requestTimeout: headersMs + bodyMs + checkMs,
     connectionsCheckingInterval: checkMs,
@@ -28,17 +41,30 @@ export function createHttpServer(site: Site): Server {
     insecureHTTPParser: false,
     // The guard says it, with a problem document.
     requireHostHeader: false,
-  })
+  }
+  const made: Pick<SecureServer, 'renew' | 'cut'> & { readonly server: Server } =
+    tls === undefined ? plainServer(options) : createSecureServer(site, options, tls)
+  const { server } = made
   // Bounded by their bytes; else node drops what is over a number, and the guard never sees it.
   server.maxHeadersCount = 0
   const stop = listenOn(server, site)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBytes(problemOf(error.code, headersBytes), error, socket))
   server.once('close', stop)
-  return server
+  return { server, scheme: tls === undefined ? 'http' : 'https', renew: (next) => made.renew(next), cut: () => made.cut() }
 }
 
-/** Answers the requests and upgrades of a server. Returns what ends it. */
-export function listenOn(server: Server, site: Site): () => void {
+function plainServer(options: ServerOptions): Pick<SecureServer, 'renew' | 'cut'> & { readonly server: Server } {
+  return {
+    server: createServer(options),
+    renew() {
+      throw new Error('the server speaks no TLS')
+    },
+    cut: () => undefined,
+  }
+}
+
+/** Answers all requests and upgrades of a server. Returns what ends it. */
+function listenOn(server: Server, site: Site): () => void {
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => answer(site, req, res)
   const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // It was sent ahead of an answer that is still to come, and node has let go of the connection: nothing can be said on it any more.

@@ -33,10 +33,10 @@ const presenceRoute = route({ GET: presence })
 
 /** Finds the handler of an address and a method, and answers what it throws. */
 export function dispatch(exchange: Exchange): void {
-  const { req, target } = exchange
+  const { req, site, target } = exchange
   try {
     const found = routeOf(target.path)
-    if (found === undefined) throw addressUnknown()
+    if (found === undefined) throw addressUnknown(site.prefix)
     const handler = found.get(req.method ?? '')
     if (handler !== undefined) return handler(exchange)
     const allow = [...found.keys(), 'OPTIONS'].join(', ')
@@ -52,9 +52,18 @@ export function answerOptions(exchange: Exchange, fields: readonly string[]): vo
   exchange.res.end()
 }
 
-/** Whoever comes to an address that is none, `/` above all, hears where to go on. */
-export function addressUnknown(): FanfareError {
-  return new FanfareError('address-unknown', 'publish and receive at /channels/{channel}; /openapi.json describes all addresses')
+/** Whoever comes to an address that is none hears where to go on. */
+export function addressUnknown(prefix = ''): FanfareError {
+  const text = `publish and receive at ${prefix}/channels/{channel}; ${prefix}/openapi.json describes all addresses`
+  return new FanfareError('address-unknown', text)
+}
+
+/** Addresses that many an application has itself: beside its own routes they are Fanfare's only below a prefix. */
+const common: ReadonlySet<string> = new Set(['/', '/healthz', '/readyz', '/metrics', '/openapi.json'])
+
+/** Is it an address of Fanfare's alone, which no application would have by chance? */
+export function isOwnAddress(path: string): boolean {
+  return !common.has(path) && routeOf(path) !== undefined
 }
 
 function routeOf(path: string): Route | undefined {

@@ -8,6 +8,8 @@ import type { Metrics } from './metrics.ts'
 
 /** All that the HTTP interface of one server stands on. */
 export interface Site {
+  /** The path that stands before all addresses; empty where there is none. */
+  readonly prefix: string
   readonly settings: Settings
   readonly node: FanfareNode
   readonly ground: Ground

@@ -1,4 +1,4 @@
-import { problemOf } from '@fanfare/wire'
+import { isProblem, problemOf } from '@fanfare/wire'
 import type { Problem } from '@fanfare/wire'
 
 /** What a request line asks for. */
@@ -14,7 +14,26 @@ export interface Target {
 const allowed = /^[!-"$-~]*$/
 const absolute = /^https?:\/\/([^/?]*)(\/[^?]*)?(?:\?(.*))?$/i
 
-export function parseTarget(url: string): Target | Problem {
+/** Below a prefix, what the rest of the path asks for: an empty path is the prefix itself. */
+export function parseTarget(url: string, prefix = ''): Target | Problem {
+  const target = wholeTarget(url)
+  if (prefix === '' || isProblem(target) || target.path === '*') return target
+  if (!isBelow(target.path, prefix)) return problemOf('address-unknown', `publish and receive below ${prefix}/`)
+  return { ...target, path: target.path.slice(prefix.length) }
+}
+
+/** The path that a request line asks for; undefined where it is none. */
+export function pathOf(url: string): string | undefined {
+  const target = wholeTarget(url)
+  return isProblem(target) ? undefined : target.path
+}
+
+/** Is the path the prefix itself, or below it? */
+export function isBelow(path: string, prefix: string): boolean {
+  return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/')
+}
+
+function wholeTarget(url: string): Target | Problem {
   if (!allowed.test(url)) return problemOf('request-malformed', 'the request target has characters that a URL has not')
   if (url.startsWith('/')) {
     const mark = url.indexOf('?')

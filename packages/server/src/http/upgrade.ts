@@ -23,7 +23,7 @@ export function upgrade(site: Site, req: IncomingMessage, socket: Duplex, head: 
   socket.on('error', () => socket.destroy())
   try {
     if (declines(req)) return answerDeclined(req, socket, head, (asked, res) => answer(site, asked, res))
-    const target = orThrow(parseTarget(req.url ?? ''))
+    const target = orThrow(parseTarget(req.url ?? '', site.prefix))
     checkHandshake(req)
     site.guard.check(visitorOf(req, target))
     if (site.state.draining) throw new FanfareError('draining', 'the server goes down; come again')
@@ -43,7 +43,7 @@ type Destination = Pick<UpgradeCall, 'converse' | 'subprotocol'> & { readonly tr
 function destination(site: Site, req: IncomingMessage, target: Target): Destination {
   if (target.path === '/connect') return connection(site, req)
   const one = target.path.startsWith(channelPrefix)
-  if (!one && target.path !== '/subscribe') throw addressUnknown()
+  if (!one && target.path !== '/subscribe') throw addressUnknown(site.prefix)
   const channels = one ? [{ channel: channelOf(target) }] : channelsOfQuery(site, target)
   const { question, transport, place } = askedOf(site, req, target, channels, { upgrade: true })
   if (place !== undefined) throw new FanfareError(place.code, place.problem)
