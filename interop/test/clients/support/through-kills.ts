@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Client } from './client.ts'
+import { live } from './life.ts'
+import type { Life } from './life.ts'
+import { Publisher } from './publisher.ts'
+import { asTaken, Taking } from './taking.ts'
+
+const channel = 'clients/numbers'
+const total = 600
+/** The server is killed when so many are published; publishing goes on at once, against nobody. */
+const kills = [200, 400]
+
+/** All clients receive from one server while it is killed twice; then each of them is a test. */
+export function throughKills(clients: readonly Client[]): void {
+  const takings = new Map(clients.map((client) => [client.name, new Taking()]))
+  let life: Life | undefined
+  let publisher: Publisher | undefined
+  let stops: (() => Promise<void>)[] = []
+
+  beforeAll(async () => {
+    life = await live()
+    const { url, directory } = life
+    const publishing = (publisher = new Publisher(url, channel))
+    const answerTo = async (number: number) => await publishing.answerTo(number)
+    stops = clients.map((client) =>
+      client.start({ url, channel, directory, since: 'earliest', answerTo }, takings.get(client.name) ?? new Taking()),
+    )
+    // One that fails is told by its own test.
+    const allHave = async (count: number) =>
+      await Promise.allSettled([...takings.values()].map(async (taking) => await taking.until(count)))
+    await publishing.publishTo(1)
+    await allHave(1)
+    let all = publishing.publishTo(total - 100)
+    for (const count of kills) {
+      await publishing.until(count)
+      await life.kill()
+    }
+    await all
+    // They have caught up, and the rest comes live.
+    await allHave(total - 100)
+    all = publishing.publishTo(total)
+    await all
+    await allHave(total)
+  }, 120_000)
+
+  afterAll(async () => {
+    publisher?.close()
+    await Promise.all(stops.map(async (stop) => await stop()))
+    await life?.close()
+  })
+
+  for (const { name } of clients) {
+    it(`${name} gets ${total} publications in order, once, through two kill -9 of the server`, () => {
+      const taking = takings.get(name) ?? new Taking()
+      const published = publisher?.published ?? []
+      expect(published.map(({ offset }) => offset)).toEqual(Array.from({ length: total }, (_, index) => index + 1))
+      expect(taking.troubles).toEqual([])
+      expect(taking.all).toEqual(asTaken(published, taking.all))
+    })
+  }
+}
