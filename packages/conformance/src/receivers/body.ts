@@ -1,4 +1,4 @@
-import { bodyOf, openHttp } from './http.ts'
+import { bodyOf, endOfRefusal, openHttp } from './http.ts'
 import type { Asked } from './http.ts'
 import { ToldQueue } from './receiver.ts'
 import type { Receiving, Told } from './receiver.ts'
@@ -27,7 +27,7 @@ async function receive(
   try {
     const response = await openHttp(url, asked, signal)
     const status = response.statusCode ?? 0
-    if (status !== 200) return queue.push({ kind: 'end', code: status, reason: new TextDecoder().decode(await bodyOf(response)) })
+    if (status !== 200) return queue.push(endOfRefusal(status, response.headers, await bodyOf(response)))
     const contentType = response.headers['content-type'] ?? ''
     if (!type.test(contentType)) return queue.push({ kind: 'end', code: status, reason: `content type ${contentType}` })
     const reader = read(contentType, String(response.headers['content-security-policy'] ?? ''))

@@ -70,5 +70,5 @@ export function pollAnswerOf(text: string): PollAnswer {
 export function endOf(raw: string): ToldEnd {
   const { status } = JSON.parse(raw) as { readonly status?: number }
   // A server that goes down ends its streams; they are opened anew.
-  return { kind: 'end', code: status === 503 ? 200 : (status ?? 0), reason: raw }
+  return { kind: 'end', code: status === 503 ? 200 : (status ?? 0), reason: raw, inAnswer: true }
 }

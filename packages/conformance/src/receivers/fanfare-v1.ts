@@ -9,6 +9,7 @@ import { bytesOf, endsWith } from './websocket.ts'
 /** The protocol `fanfare.v1` on `/connect` (CONTRACT section 6): each channel is a receiver of its own. */
 export const fanfareV1Receiver: ReceiverRow = {
   name: 'fanfare.v1',
+  transport: 'fanfare.v1',
   carriesCursor: true,
   carriesEnvelope: true,
   movesByChannel: true,
@@ -17,7 +18,10 @@ export const fanfareV1Receiver: ReceiverRow = {
 }
 
 function openConnection(url: string, ask: Ask): Receiving {
-  const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/connect`, 'fanfare.v1', { perMessageDeflate: false })
+  const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/connect`, 'fanfare.v1', {
+    perMessageDeflate: false,
+    headers: { ...ask.headers },
+  })
   const queue = new ToldQueue(() => socket.terminate())
   endsWith(socket, queue)
   let ready = false
@@ -34,8 +38,11 @@ function openConnection(url: string, ask: Ask): Receiving {
   return queue
 }
 
-function commandsOf({ channels, since, sinceOf, last, onGap }: Ask): readonly object[] {
-  return channels.map((channel, index) => ({ id: index + 1, subscribe: { channel, since: sinceOf?.get(channel) ?? since, last, onGap } }))
+function commandsOf({ channels, since, sinceOf, last, onGap, words }: Ask): readonly object[] {
+  return channels.map((channel, index) => ({
+    id: index + 1,
+    subscribe: { channel, since: sinceOf?.get(channel) ?? since, last, onGap, ...words },
+  }))
 }
 
 function objectsOf(text: string): readonly string[] {
@@ -51,7 +58,7 @@ function tell(queue: ToldQueue, text: string, members: ReadonlyMap<string, strin
         ok?: { channel: string; cursor: string }
         error?: { code: string; gap?: unknown }
       }
-      if (ok === undefined) return queue.push({ kind: 'end', code: 0, reason: JSON.stringify(error) })
+      if (ok === undefined) return queue.push({ kind: 'end', code: 0, reason: JSON.stringify(error), inAnswer: true })
       const channel = ask.channels[id - 1]
       if (ok.channel !== channel) return queue.push({ kind: 'end', code: 0, reason: `answer ${id} is about ${ok.channel}` })
       return queue.push({ kind: 'cursor', cursor: ok.cursor, channel })

@@ -1,6 +1,7 @@
-import { request } from 'node:http'
+import http from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { Ask } from './receiver.ts'
+import https from 'node:https'
+import type { Ask, ToldEnd } from './receiver.ts'
 
 export interface Answer {
   readonly status: number
@@ -23,19 +24,49 @@ export async function askHttp(url: string, asked: Asked, signal?: AbortSignal): 
   return { status: response.statusCode ?? 0, headers: response.headers, body, text: new TextDecoder().decode(body) }
 }
 
-/** The head of an answer, and its body as a stream. A connection of its own, so that a cut cuts nobody else. */
-export async function openHttp(url: string, asked: Asked, signal?: AbortSignal): Promise<IncomingMessage> {
+/** The head of an answer, and its body as a stream. Without an agent a connection of its own, so that a cut cuts nobody else. */
+export async function openHttp(url: string, asked: Asked, signal?: AbortSignal, agent?: http.Agent): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const { method = 'GET', headers = {}, body } = asked
+    const { method = 'GET', path, headers = {}, body } = asked
+    const { protocol, hostname, port } = new URL(url)
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
-    const sent = request(
-      url + asked.path,
-      { method, headers: { ...length, ...headers }, agent: false, ...(signal === undefined ? {} : { signal }) },
+    const sent = moduleOf(url).request(
+      // The path goes as it is: read as a URL it would lose what is to be refused, such as `..`.
+      {
+        protocol,
+        hostname: hostname.replace(/^\[|\]$/g, ''),
+        port,
+        path,
+        method,
+        headers: { ...length, ...headers },
+        agent: agent ?? false,
+        ...(signal === undefined ? {} : { signal }),
+      },
       resolve,
     )
     sent.on('error', reject)
     sent.end(body)
   })
+}
+
+/** Keeps so many connections to the server. */
+export function keptAgent(url: string, maxSockets: number): http.Agent {
+  return new (moduleOf(url).Agent)({ keepAlive: true, maxSockets })
+}
+
+function moduleOf(url: string): typeof http | typeof https {
+  return url.startsWith('https:') ? https : http
+}
+
+/** A refusal with a status of its own: a problem document (RFC 9457). */
+export function endOfRefusal(status: number, headers: IncomingHttpHeaders, body: Uint8Array): ToldEnd {
+  const text = new TextDecoder().decode(body)
+  const type = headers['content-type'] ?? 'no content type'
+  return {
+    kind: 'end',
+    code: status,
+    reason: /^application\/problem\+json\b/.test(type) ? text : `no problem document but ${type}: ${text}`,
+  }
 }
 
 export async function bodyOf(response: IncomingMessage): Promise<Uint8Array> {
@@ -50,17 +81,18 @@ export function channelPath(channel: string): string {
 
 /** The request for what is asked: one channel at its own address, several at `/subscribe`, places of their own in its body. */
 export function askedOf(ask: Ask, transport: string, more: Readonly<Record<string, string>> = {}): Asked {
-  const { channels, since, sinceOf, last, onGap } = ask
+  const { channels, since, sinceOf, last, onGap, headers = {} } = ask
   const words = new URLSearchParams({ transport, ...more })
   if (onGap !== undefined) words.set('onGap', onGap)
   if (last !== undefined) words.set('last', String(last))
+  for (const [name, value] of Object.entries(ask.words ?? {})) words.set(name, value)
   if (sinceOf !== undefined) {
     const body = JSON.stringify({ channels: channels.map((channel) => ({ channel, since: sinceOf.get(channel) })), since })
-    return { method: 'POST', path: `/subscribe?${words.toString()}`, headers: { 'content-type': 'application/json' }, body }
+    return { method: 'POST', path: `/subscribe?${words.toString()}`, headers: { ...headers, 'content-type': 'application/json' }, body }
   }
   if (since !== undefined) words.set('since', since)
   const [only] = channels
-  if (channels.length === 1 && only !== undefined) return { path: `${channelPath(only)}?${words.toString()}` }
+  if (channels.length === 1 && only !== undefined) return { path: `${channelPath(only)}?${words.toString()}`, headers }
   for (const channel of channels) words.append('channel', channel)
-  return { path: `/subscribe?${words.toString()}` }
+  return { path: `/subscribe?${words.toString()}`, headers }
 }

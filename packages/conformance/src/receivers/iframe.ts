@@ -8,6 +8,7 @@ import { jsonOfScript } from './script.ts'
 /** A document of scripts that call a function of the page around it. */
 export const iframeReceiver: ReceiverRow = {
   name: 'iframe',
+  transport: 'iframe',
   carriesCursor: true,
   carriesEnvelope: true,
   movesByChannel: false,

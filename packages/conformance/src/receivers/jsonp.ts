@@ -1,6 +1,7 @@
 import { endOf } from './envelope.ts'
 import { askHttp } from './http.ts'
 import { openPolls } from './poll.ts'
+import type { PollAnswered } from './poll.ts'
 import type { ReceiverRow } from './receiver.ts'
 import { rawMembers } from './raw-json.ts'
 import { jsonOfScript } from './script.ts'
@@ -16,6 +17,7 @@ const callback = '$jsonp_1.cb'
 function jsonpRow(name: string, words: Readonly<Record<string, string>>): ReceiverRow {
   const row = {
     name,
+    transport: 'jsonp',
     carriesCursor: true,
     carriesEnvelope: true,
     movesByChannel: false,
@@ -25,8 +27,8 @@ function jsonpRow(name: string, words: Readonly<Record<string, string>>): Receiv
   return { ...row, open: (url, ask) => openPolls(url, ask, 'jsonp', { ...words, callback }, answerOf) }
 }
 
-const answerOf: typeof askHttp = async (url, asked, signal) => {
-  const answer = await askHttp(url, asked, signal)
+const answerOf = async (...question: Parameters<typeof askHttp>): Promise<PollAnswered> => {
+  const answer = await askHttp(...question)
   if (answer.status !== 200) return answer
   const { text, headers } = answer
   const head = `/**/${callback}(`
@@ -35,5 +37,5 @@ const answerOf: typeof askHttp = async (url, asked, signal) => {
   if (!text.startsWith(head) || !text.endsWith(')')) throw new SyntaxError(`not one call: ${text.slice(0, 200)}`)
   const json = jsonOfScript(text.slice(head.length, -1))
   const error = rawMembers(json).get('error')
-  return error === undefined ? { ...answer, text: json } : { ...answer, status: endOf(error).code, text: error }
+  return error === undefined ? { ...answer, text: json } : { ...answer, told: endOf(error) }
 }

@@ -10,7 +10,7 @@ export const multipartReceiver: ReceiverRow = multipartRow('multipart', {})
 export const multipartEnvelopeReceiver: ReceiverRow = multipartRow('multipart with envelope', { envelope: '1' })
 
 function multipartRow(name: string, words: Readonly<Record<string, string>>): ReceiverRow {
-  const row = { name, carriesCursor: true, carriesEnvelope: true, movesByChannel: false, beginsByChannel: true }
+  const row = { name, transport: 'multipart', carriesCursor: true, carriesEnvelope: true, movesByChannel: false, beginsByChannel: true }
   const open: ReceiverRow['open'] = (url, ask) =>
     openBody(
       url,

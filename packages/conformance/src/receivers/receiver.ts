@@ -1,6 +1,8 @@
 /** A client of one transport, written from CONTRACT alone. What it is told comes out in order. */
 export interface ReceiverRow {
   readonly name: string
+  /** The transport or protocol that it is of, by the name of CONTRACT section 1. */
+  readonly transport: string
   /** A plain WebSocket carries none: it may begin at a cursor and gives none back. */
   readonly carriesCursor: boolean
   /** Publications come with channel and offset, and byte for byte. */
@@ -23,6 +25,10 @@ export interface Ask {
   readonly sinceOf?: ReadonlyMap<string, string> | undefined
   readonly last?: number | undefined
   readonly onGap?: 'latest' | 'stop' | undefined
+  /** Further parameters as they stand: a transport's own, and wrong ones. */
+  readonly words?: Readonly<Record<string, string>> | undefined
+  /** Further header fields. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 export interface Receiving {
@@ -71,7 +77,10 @@ export interface GapNotice {
 export interface ToldEnd {
   readonly kind: 'end'
   readonly code: number
+  /** A problem document, where that is what came. */
   readonly reason: string
+  /** Told within an answer of status 200. */
+  readonly inAnswer?: true
 }
 
 /** What was told and not yet asked for. */

@@ -1,5 +1,5 @@
 import { gapOf, publicationOf } from './envelope.ts'
-import { askedOf, bodyOf, openHttp } from './http.ts'
+import { askedOf, bodyOf, endOfRefusal, openHttp } from './http.ts'
 import { ToldQueue } from './receiver.ts'
 import type { Ask, Receiving, ReceiverRow, Told } from './receiver.ts'
 
@@ -10,7 +10,7 @@ export const sseReceiver: ReceiverRow = sseRow('sse', false)
 export const sseEnvelopeReceiver: ReceiverRow = sseRow('sse with envelope', true)
 
 function sseRow(name: string, envelope: boolean): ReceiverRow {
-  const row = { name, carriesCursor: true, carriesEnvelope: envelope, movesByChannel: false, beginsByChannel: true }
+  const row = { name, transport: 'sse', carriesCursor: true, carriesEnvelope: envelope, movesByChannel: false, beginsByChannel: true }
   return { ...row, open: (url, ask) => openSse(url, ask, envelope ? { envelope: '1' } : {}) }
 }
 
@@ -34,7 +34,7 @@ async function receive(
     const envelope = 'envelope' in words || ask.channels.length > 1
     const response = await openHttp(url, { ...asked, headers: { ...asked.headers, accept: 'text/event-stream' } }, signal)
     const status = response.statusCode ?? 0
-    if (status !== 200) return queue.push({ kind: 'end', code: status, reason: new TextDecoder().decode(await bodyOf(response)) })
+    if (status !== 200) return queue.push(endOfRefusal(status, response.headers, await bodyOf(response)))
     const type = response.headers['content-type'] ?? ''
     if (!/^text\/event-stream\b/.test(type)) return queue.push({ kind: 'end', code: status, reason: `content type ${type}` })
     const parser = new SseReader()

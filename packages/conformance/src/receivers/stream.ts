@@ -7,6 +7,7 @@ import type { ReceiverRow, Told } from './receiver.ts'
 /** A JSON object a line. */
 export const streamReceiver: ReceiverRow = {
   name: 'stream',
+  transport: 'stream',
   carriesCursor: true,
   carriesEnvelope: true,
   movesByChannel: false,

@@ -1,76 +1,86 @@
-import { afterAll, beforeAll } from 'vitest'
-import type { EngineFault } from '../faults.ts'
+import { formatCursor, parseCursor } from '@fanfare/wire'
 import type { Ask, ReceiverRow } from '../receivers/receiver.ts'
-import { sseReceiver } from '../receivers/sse.ts'
-import { Publisher } from './publisher.ts'
-import type { Published } from './publisher.ts'
-import type { RunningServer, ServerRow } from './row.ts'
+import { LeftOut } from './check.ts'
+import type { Published, Publisher } from './publisher.ts'
 import { Taker } from './taker.ts'
 
-/** One running server for all tests of a group, and what they opened on it. */
+/** What checks stand on: a running server, and what they opened on it. */
 export interface Bed {
   readonly url: string
   readonly publisher: Publisher
-  /** Another server, with a store of its own. */
-  another(): Promise<Bed>
+  /** The name of a channel that no other check uses. */
+  channel(): string
   take(row: ReceiverRow, ask: Ask): Taker
-  restart(): Promise<void>
   /** Publishes numbers and waits until the server tells them: `latest` means what its node has heard of, and a node may lag. */
   told(channelOf: (n: number) => string, from: number, through: number): Promise<readonly Published[]>
+  /** A token of another store than this server's. */
+  foreignToken(channel: string): Promise<string>
+  /** A channel whose oldest publications are trimmed. Rejects with `LeftOut` where the server keeps too many for that. */
+  trimmed(): Promise<Trimmed>
+  /** Called when what was opened is to be closed. */
+  onEnd(close: () => Promise<void> | void): void
 }
 
-/** To be called inside a `describe`. */
-export function testBed(row: ServerRow, fault?: EngineFault): Bed {
-  const closers: (() => Promise<void> | void)[] = []
-  let bed: Bed | undefined
-  beforeAll(async () => void (bed = await openBed(row, fault, closers)))
-  afterAll(async () => {
-    for (const close of closers.splice(0).toReversed()) await close()
-  })
-  const opened = (): Bed => {
-    if (bed === undefined) throw new Error('the server is not started yet')
-    return bed
-  }
-  return {
-    get url() {
-      return opened().url
-    },
-    get publisher() {
-      return opened().publisher
-    },
-    restart: () => opened().restart(),
-    another: () => opened().another(),
-    take: (row, ask) => opened().take(row, ask),
-    told: (channelOf, from, through) => opened().told(channelOf, from, through),
-  }
+/** Holds `{"n":1}` to `{"n":<last>}`, of which the last so many are kept. */
+export interface Trimmed {
+  readonly channel: string
+  readonly last: number
+  readonly kept: number
+  /** A place from which the next is trimmed. */
+  readonly early: string
+  /** The place of the oldest that is kept. */
+  readonly oldest: string
 }
 
-async function openBed(row: ServerRow, fault: EngineFault | undefined, closers: (() => Promise<void> | void)[]): Promise<Bed> {
-  const server: RunningServer = await row.start(fault)
-  closers.push(() => server.close())
-  const publisher = new Publisher(server.url)
-  closers.push(() => publisher.close())
-  const take = (receiver: ReceiverRow, ask: Ask): Taker => {
-    const taker = new Taker(receiver, server.url, ask)
-    closers.push(() => taker.cut())
+export interface BedParts {
+  readonly url: string
+  readonly publisher: Publisher
+  /** Receives what was published, to know that the server tells it. */
+  readonly witness: ReceiverRow
+  channel(): string
+  foreignToken?(channel: string): Promise<string>
+  trimmed(bed: Bed): Promise<Trimmed>
+  onEnd(close: () => Promise<void> | void): void
+}
+
+export function makeBed(parts: BedParts): Bed {
+  const { url, publisher, witness } = parts
+  const onEnd: Bed['onEnd'] = (close) => parts.onEnd(close)
+  const take = (row: ReceiverRow, ask: Ask): Taker => {
+    const taker = new Taker(row, url, ask)
+    onEnd(() => taker.cut())
     return taker
   }
-  return {
-    url: server.url,
+  const bed: Bed = {
+    url,
     publisher,
-    async restart() {
-      await server.restart()
-      // Its idle connections are dead.
-      publisher.close()
-    },
-    another: () => openBed(row, fault, closers),
+    onEnd,
     take,
+    channel: () => parts.channel(),
+    foreignToken: (channel) => (parts.foreignToken === undefined ? forgedToken(bed) : parts.foreignToken(channel)),
+    trimmed: () => parts.trimmed(bed),
     async told(channelOf, from, through) {
       const published = await publisher.count(channelOf, from, through)
-      const witness = take(sseReceiver, { channels: [channelOf(through)], since: 'earliest' })
-      await witness.until(() => witness.numbers().includes(through))
-      witness.cut()
+      const seen = take(witness, { channels: [channelOf(through)], since: 'earliest' })
+      await seen.until(() => seen.numbers().includes(through))
+      seen.cut()
       return published
     },
   }
+  return bed
+}
+
+/** A token as another store would give it: only the mark differs. */
+async function forgedToken(bed: Bed): Promise<string> {
+  const { cursor } = await bed.publisher.head(bed.channel())
+  const { mark, seq } = placeOf(cursor)
+  const store = mark.slice(0, 8) === 'ZZZZ0000' ? 'YYYY0000' : 'ZZZZ0000'
+  return formatCursor({ mark: store + mark.slice(8), seq })
+}
+
+/** What a token says. */
+export function placeOf(token: string): { readonly mark: string; readonly seq: number } {
+  const place = parseCursor(token)
+  if (place === undefined) throw new LeftOut(`its cursors have a form that this tool can't read: ${token}`)
+  return place
 }

@@ -1,28 +1,34 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { anyOf, expect } from '../expect.ts'
+import { fanfareV1Receiver } from '../receivers/fanfare-v1.ts'
 import { askHttp, channelPath } from '../receivers/http.ts'
-import { sseEnvelopeReceiver } from '../receivers/sse.ts'
 import type { Bed } from './bed.ts'
-import { freshChannel } from './publisher.ts'
+import { check } from './check.ts'
+import type { Check } from './check.ts'
 import { Talk } from './talk.ts'
 import { countTo } from './taker.ts'
 
-/** The commands of `fanfare.v1` (CONTRACT section 6). */
-export function connectionSuite(bed: Bed): void {
-  const talk = async (subprotocol?: string): Promise<Talk> => {
-    const opened = new Talk(bed.url, subprotocol)
-    onTestFinished(() => opened.end())
-    return opened.ready()
-  }
+type Open = (subprotocol?: string | null) => Promise<Talk>
 
-  describe('fanfare.v1', () => {
-    it('is ready first, also where no subprotocol was offered', async () => {
-      for (const opened of [await talk(), await talk(undefined)]) {
-        expect(opened.objects[0]).toMatchObject({ ready: { node: expect.any(String) as string, heartbeat: expect.any(Number) as number } })
-      }
+function commands(name: string, run: (bed: Bed, talk: Open) => Promise<void>): Check {
+  return check(fanfareV1Receiver, 'commands', name, async (bed) => {
+    await run(bed, async (subprotocol) => {
+      const opened = new Talk(bed.url, subprotocol)
+      bed.onEnd(() => opened.end())
+      return opened.ready()
     })
+  })
+}
 
-    it('answers each command once, whatever it is', async () => {
-      const channel = freshChannel()
+/** The commands of `fanfare.v1` (CONTRACT section 6). */
+export function connectionChecks(): readonly Check[] {
+  return [
+    commands('is ready first, also where no subprotocol was offered', async (bed, talk) => {
+      for (const opened of [await talk(), await talk(null)]) {
+        expect(opened.objects[0]).toMatchObject({ ready: { node: anyOf('string'), heartbeat: anyOf('number') } })
+      }
+    }),
+    commands('answers each command once, whatever it is', async (bed, talk) => {
+      const channel = bed.channel()
       const opened = await talk()
       opened.say(
         { id: 1, ping: {} },
@@ -52,21 +58,19 @@ export function connectionSuite(bed: Bed): void {
       const ids = opened.objects.map(({ id }) => id).filter((id) => typeof id === 'number')
       expect(new Set(ids).size).toBe(ids.length)
       expect(opened.close).toBeUndefined()
-    })
-
-    it('publishes as HTTP does, and keeps the order in which commands came', async () => {
-      const channel = freshChannel()
+    }),
+    commands('publishes as HTTP does, and keeps the order in which commands came', async (bed, talk) => {
+      const channel = bed.channel()
       const opened = await talk()
       opened.sayRaw(JSON.stringify(countTo(50).map((n) => ({ id: n, publish: { channel, data: { n } } }))))
       const [first] = [await opened.answer(1), await opened.answer(50)]
-      expect(first['ok']).toMatchObject({ channel, offset: 1, cursor: expect.any(String) as string, time: expect.any(Number) as number })
-      const taker = await bed.take(sseEnvelopeReceiver, { channels: [channel], since: 'earliest' }).publicationCount(50)
+      expect(first['ok']).toMatchObject({ channel, offset: 1, cursor: anyOf('string'), time: anyOf('number') })
+      const taker = await bed.take(fanfareV1Receiver, { channels: [channel], since: 'earliest' }).publicationCount(50)
       expect(taker.numbers()).toEqual(countTo(50))
       expect((first['ok'] as { cursor: string }).cursor).toBe(taker.publications[0]?.cursor)
-    })
-
-    it('publishes at most once with a key, and tells a conflict', async () => {
-      const channel = freshChannel()
+    }),
+    commands('publishes at most once with a key, and tells a conflict', async (bed, talk) => {
+      const channel = bed.channel()
       const opened = await talk()
       opened.say(
         { id: 1, publish: { channel, data: 1, key: 'k' } },
@@ -77,10 +81,9 @@ export function connectionSuite(bed: Bed): void {
       expect((again['ok'] as { cursor: string }).cursor).toBe((first['ok'] as { cursor: string }).cursor)
       expect(other).toMatchObject({ error: { code: 'idempotency-conflict' } })
       expect(await bed.publisher.head(channel)).toMatchObject({ count: 1 })
-    })
-
-    it('gives history as a poll answers, and goes on from its cursor', async () => {
-      const channel = freshChannel()
+    }),
+    commands('gives history as a poll answers, and goes on from its cursor', async (bed, talk) => {
+      const channel = bed.channel()
       const published = await bed.told(() => channel, 1, 10)
       const opened = await talk()
       opened.say({ id: 1, history: { channel, since: published[1]?.cursor, limit: 5 } })
@@ -96,10 +99,9 @@ export function connectionSuite(bed: Bed): void {
       expect(page).toMatchObject({ cursor: published[6]?.cursor, more: true, gaps: [] })
       opened.say({ id: 2, history: { channel, since: page.cursor } })
       expect((await opened.answer(2))['ok']).toMatchObject({ cursor: published[9]?.cursor, more: false })
-    })
-
-    it('subscribes once a channel, says whether it recovered, and is silent after unsubscribe', async () => {
-      const channel = freshChannel()
+    }),
+    commands('subscribes once a channel, says whether it recovered, and is silent after unsubscribe', async (bed, talk) => {
+      const channel = bed.channel()
       const published = await bed.told(() => channel, 1, 3)
       const opened = await talk()
       opened.say({ id: 1, subscribe: { channel, since: published[0]?.cursor } }, { id: 2, subscribe: { channel } })
@@ -113,10 +115,9 @@ export function connectionSuite(bed: Bed): void {
       opened.say({ id: 4, ping: {} })
       await opened.answer(4)
       expect(opened.objects.slice(length)).toEqual([{ id: 4, ok: {} }])
-    })
-
-    it('gives all subscribers the same bytes', async () => {
-      const channel = freshChannel()
+    }),
+    commands('gives all subscribers the same bytes', async (bed, talk) => {
+      const channel = bed.channel()
       const opened = [await talk(), await talk()]
       for (const one of opened) {
         one.say({ id: 1, subscribe: { channel } })
@@ -130,12 +131,13 @@ export function connectionSuite(bed: Bed): void {
       }
       expect(texts[0]).toEqual(texts[1])
       expect(texts[0]).toHaveLength(5)
-    })
-
-    it.each(['no JSON', '"text"', '12', '[{"id":1,"ping":{}},3]', ''])('closes with 4400 where a frame is %j', async (frame) => {
-      const opened = await talk()
-      opened.sayRaw(frame)
-      expect(await opened.closed()).toMatchObject({ code: 4400 })
-    })
-  })
+    }),
+    commands('closes with 4400 where a frame holds no commands', async (_bed, talk) => {
+      for (const frame of ['no JSON', '"text"', '12', '[{"id":1,"ping":{}},3]', '']) {
+        const opened = await talk()
+        opened.sayRaw(frame)
+        expect(await opened.closed()).toMatchObject({ code: 4400 })
+      }
+    }),
+  ]
 }

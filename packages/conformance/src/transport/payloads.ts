@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { multipartBoundary } from '@fanfare/wire'
-import { describe, expect, it } from 'vitest'
+import { expect } from '../expect.ts'
 import type { ReceiverRow } from '../receivers/receiver.ts'
-import type { Bed } from './bed.ts'
-import { freshChannel } from './publisher.ts'
+import { check } from './check.ts'
+import type { Check } from './check.ts'
 
 interface Payload {
   readonly what: string
@@ -78,27 +78,29 @@ const payloads: readonly Payload[] = [
 ]
 
 /** Payloads arrive as they were (CONTRACT sections 3 and 4). */
-export function payloadSuite(bed: Bed, receivers: readonly ReceiverRow[]): void {
-  describe.each(receivers)('$name carries', (row) => {
-    it.concurrent.each(payloads)('$what', async ({ type, body, asLines, binary = false }) => {
-      const channel = freshChannel()
-      const headers = { 'fanfare-event': 'pr%C3%AFx', 'fanfare-id': 'own%20id', ...(type === undefined ? {} : { 'content-type': type }) }
-      const live = bed.take(row, { channels: [channel], since: 'earliest' })
-      await bed.publisher.publish(channel, body, headers)
-      const late = bed.take(row, { channels: [channel], since: 'earliest' })
-      const lines = !row.carriesEnvelope && row.carriesCursor
-      const asScript = row.comesInScripts === true && type === 'application/json' && typeof body === 'string' ? inScript(body) : undefined
-      const expected = Buffer.from((lines ? asLines : asScript) ?? body)
-      const labels = labelsOf(row, type, binary)
-      for (const taker of [live, late]) {
-        await taker.publicationCount(1)
-        expect(taker.end).toBeUndefined()
-        const [publication] = taker.publications
-        expect(described(publication?.data)).toEqual(described(expected))
-        expect(publication).toMatchObject(labels)
-        taker.cut()
-      }
-    })
+export function payloadChecks(receivers: readonly ReceiverRow[]): readonly Check[] {
+  return receivers.flatMap((row) => payloads.map((payload) => carries(row, payload)))
+}
+
+function carries(row: ReceiverRow, { what, type, body, asLines, binary = false }: Payload): Check {
+  return check(row, 'payloads', `carries ${what}`, async (bed) => {
+    const channel = bed.channel()
+    const headers = { 'fanfare-event': 'pr%C3%AFx', 'fanfare-id': 'own%20id', ...(type === undefined ? {} : { 'content-type': type }) }
+    const live = bed.take(row, { channels: [channel], since: 'earliest' })
+    await bed.publisher.publish(channel, body, headers)
+    const late = bed.take(row, { channels: [channel], since: 'earliest' })
+    const lines = !row.carriesEnvelope && row.carriesCursor
+    const asScript = row.comesInScripts === true && type === 'application/json' && typeof body === 'string' ? inScript(body) : undefined
+    const expected = Buffer.from((lines ? asLines : asScript) ?? body)
+    const labels = labelsOf(row, type, binary)
+    for (const taker of [live, late]) {
+      await taker.publicationCount(1)
+      expect(taker.end).toBeUndefined()
+      const [publication] = taker.publications
+      expect(described(publication?.data)).toEqual(described(expected))
+      expect(publication).toMatchObject(labels)
+      taker.cut()
+    }
   })
 }
 

@@ -1,6 +1,4 @@
-import { Agent, request } from 'node:http'
-import type { IncomingMessage } from 'node:http'
-import { bodyOf, channelPath } from '../receivers/http.ts'
+import { bodyOf, channelPath, keptAgent, openHttp } from '../receivers/http.ts'
 
 export interface Published {
   readonly channel: string
@@ -9,20 +7,14 @@ export interface Published {
   readonly time: number
 }
 
-let channelsMade = 0
-
-/** A channel that no other test uses. */
-export function freshChannel(prefix = 'conformance'): string {
-  return `${prefix}/${process.pid}/${++channelsMade}`
-}
-
 /** Publishes over HTTP, on connections that it keeps. */
 export class Publisher {
   readonly #url: string
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 8 })
+  readonly #agent: ReturnType<typeof keptAgent>
 
   constructor(url: string) {
     this.#url = url
+    this.#agent = keptAgent(url, 8)
   }
 
   async publish(
@@ -44,6 +36,14 @@ export class Publisher {
     return published
   }
 
+  /** The same in few requests, which are committed as fast as the server can. */
+  async fill(channel: string, from: number, through: number): Promise<readonly Published[]> {
+    const items = Array.from({ length: through - from + 1 }, (_, index) => ({ channel, data: { n: from + index } }))
+    const answer = await this.#ask('POST', '/publish', JSON.stringify(items), { 'content-type': 'application/json' })
+    if (answer.status !== 200) throw new Error(`a batch of ${items.length}: ${answer.status} ${answer.text.slice(0, 300)}`)
+    return JSON.parse(answer.text) as readonly Published[]
+  }
+
   async remove(channel: string): Promise<void> {
     const answer = await this.#ask('DELETE', channelPath(channel))
     if (answer.status !== 204) throw new Error(`DELETE ${channel}: ${answer.status} ${answer.text}`)
@@ -60,12 +60,7 @@ export class Publisher {
   }
 
   async #ask(method: string, path: string, body?: string | Uint8Array, headers: Readonly<Record<string, string>> = {}) {
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
-      const sent = request(this.#url + path, { method, headers: { ...length, ...headers }, agent: this.#agent }, resolve)
-      sent.on('error', reject)
-      sent.end(body)
-    })
+    const response = await openHttp(this.#url, { method, path, headers, body }, undefined, this.#agent)
     const text = new TextDecoder().decode(await bodyOf(response))
     const { 'fanfare-cursor': cursor, 'fanfare-count': count } = response.headers
     return { status: response.statusCode ?? 0, text, cursor: String(cursor), count: Number(count) }

@@ -34,8 +34,12 @@ export class Taker {
 
   /** The numbers of `{"n":…}`, of one channel or of all. */
   numbers(channel?: string): readonly number[] {
-    const wanted = channel === undefined ? this.publications : this.publications.filter((publication) => publication.channel === channel)
-    return wanted.map(({ data }) => (JSON.parse(new TextDecoder().decode(data)) as { n: number }).n)
+    return numbersOf(channel === undefined ? this.publications : this.publications.filter((publication) => publication.channel === channel))
+  }
+
+  lastNumber(): number | undefined {
+    const last = this.publications.at(-1)
+    return last === undefined ? undefined : numbersOf([last])[0]
   }
 
   /** Takes until it is so, or until the end. */
@@ -61,6 +65,13 @@ export class Taker {
 
   cut(): void {
     this.#receiving.cut()
+  }
+
+  /** What it has come to, for people. */
+  summary(): string {
+    const { end, gaps, publications } = this
+    const told = `${publications.length} publications${gaps.length === 0 ? '' : ` and ${gaps.length} gaps`}`
+    return `${this.#row.name} was told ${told}${end === undefined ? '' : `, and ended with ${end.code}: ${end.reason.slice(0, 300)}`}`
   }
 
   #take(told: Told): void {

@@ -10,9 +10,10 @@ export class Talk {
   readonly #socket: WebSocket
   #waiting: (() => void)[] = []
 
-  constructor(url: string, subprotocol: string | undefined = 'fanfare.v1') {
+  /** `null` offers no subprotocol. */
+  constructor(url: string, subprotocol: string | null = 'fanfare.v1') {
     const address = `${url.replace(/^http/, 'ws')}/connect`
-    this.#socket = subprotocol === undefined ? new WebSocket(address) : new WebSocket(address, subprotocol)
+    this.#socket = subprotocol === null ? new WebSocket(address) : new WebSocket(address, subprotocol)
     this.#socket.on('message', (data: RawData) => {
       const text = new TextDecoder('utf-8', { fatal: true }).decode(bytesOf(data))
       this.texts.push(...(text.startsWith('[') ? rawElements(text) : [text]))
