@@ -1,40 +1,23 @@
 import { FanfareError, type Limits, type Runtime } from '@fanfare/wire'
-import type { AppendAnswer, AppendRequest, Item, Once, Placed } from '../engine.ts'
-import { asRepeat, boundOf, onlyDeletes, planAppend, refusalOf, type StoreRequest, weightOf } from './append-plan.ts'
-import type { ChannelTable } from './channel-table.ts'
+import type { AppendAnswer, AppendRequest, Placed } from '../engine.ts'
+import { boundOf, onlyDeletes, planAppend, refusalOf, type StoreRequest, weightOf } from './append-plan.ts'
 import type { CommitLane } from './commit-lane.ts'
 import { frameHeadBytes, sealFrame, stepped, type SyncedPlace } from './format.ts'
 import { type Frame, newFrame } from './frame.ts'
+import { FrameEncoder, type FrameEncoderOptions } from './frame-encoder.ts'
 import { forgottenBound, FrameWriter } from './frame-writer.ts'
-import { journalBegin, reserveOf } from './journal.ts'
-import type { KeyedState } from './keyed-state.ts'
+import { JournalSpace, type JournalSpaceOptions } from './journal-space.ts'
 import type { JournalRow } from './manifest.ts'
 
-export interface CommitterOptions {
+export interface CommitterOptions extends FrameEncoderOptions, JournalSpaceOptions {
   readonly runtime: Runtime
   readonly limits: Limits
-  readonly table: ChannelTable
-  readonly state: KeyedState
   readonly lane: CommitLane
-  /** Of the running start: its mark and its number in the table of starts. */
-  readonly mark: string
-  readonly start: number
-  readonly head: number
-  readonly lastTime: number
   readonly synced: SyncedPlace
-  readonly current: { readonly row: JournalRow; readonly place: number }
-  readonly spares: readonly JournalRow[]
-  /** Time that is never less than what was given out before. */
-  readonly now: () => number
-  readonly forgottenThrough: () => number
   /** A frame is on the disk: tables first, then answers, then feeds. */
   readonly onCommit: (frame: Frame) => void
   /** The store failed, and nobody waited who would be told: at a closing frame. */
   readonly onFailure: (error: FanfareError) => void
-  /** A journal comes into use after all entries up to `before`. */
-  readonly onJournal: (row: JournalRow, before: number) => void
-  /** Wants one more journal, of at least so many bytes; answers by `addJournal` or `refuseJournal`. */
-  readonly wantJournal: (bytes: number) => void
 }
 
 interface Waiting {
@@ -48,23 +31,19 @@ interface Waiting {
 const closingAfterMs = 1000
 const softFrameBytes = 1024 * 1024
 
-/** Collects appends into frames, one of which is in flight while the next collects. Places are given here, and only to what has room in a journal. */
+/** Collects appends into frames, one of which is in flight while the next collects. Only what has room in a journal gets a place. */
 export class Committer {
   readonly #options: CommitterOptions
   readonly #writers: [FrameWriter, FrameWriter]
   readonly #queue: Waiting[] = []
-  readonly #spares: JournalRow[]
-  #journal: JournalRow
-  #place: number
+  readonly #encoder: FrameEncoder
+  readonly #space: JournalSpace
   #synced: SyncedPlace
-  #seq: number
-  #time: number
   #frames = 0
   #committed = 0
   #open: Frame | undefined
   #flight: Frame | undefined
   #flushing = false
-  #wanted = false
   #waitingBytes = 0
   #failure: FanfareError | undefined
   #closed = false
@@ -75,17 +54,14 @@ export class Committer {
   constructor(options: CommitterOptions) {
     this.#options = options
     this.#writers = [new FrameWriter(options.lane.blocks[0]), new FrameWriter(options.lane.blocks[1])]
-    this.#journal = options.current.row
-    this.#place = options.current.place
-    this.#spares = [...options.spares]
+    this.#encoder = new FrameEncoder(options)
+    this.#space = new JournalSpace(options)
     this.#synced = options.synced
-    this.#seq = options.head
-    this.#time = options.lastTime
   }
 
   /** Highest place that was given to an entry, committed or not. */
   get assigned(): number {
-    return this.#seq
+    return this.#encoder.seq
   }
 
   get waitingBytes(): number {
@@ -129,14 +105,13 @@ export class Committer {
   }
 
   addJournal(row: JournalRow): void {
-    this.#wanted = false
-    this.#spares.push(row)
+    this.#space.add(row)
     this.#takeQueue()
   }
 
   /** There is none: whoever waits for nothing else is told, and the next one asks again. Deletions go into what is reserved for them. True where somebody was refused. */
   refuseJournal(error: FanfareError): boolean {
-    this.#wanted = false
+    this.#space.refused()
     let refused = false
     const waits = this.#open === undefined && this.#flight === undefined ? this.#queue.splice(0) : []
     for (const waiting of waits) {
@@ -207,124 +182,24 @@ export class Committer {
   #frameFor(bound: number, deletes: boolean): Frame | undefined {
     const open = this.#open
     if (open !== undefined) {
-      const room = Math.min(softFrameBytes, this.#endFor(deletes) - open.place)
+      const room = Math.min(softFrameBytes, this.#space.endFor(deletes) - open.place)
       return open.writer.at + bound <= room ? open : undefined
     }
     const length = frameHeadBytes + bound
-    // What begins a journal may need all of it.
-    if (this.#place + length > this.#endFor(deletes || this.#place === journalBegin) && !this.#nextJournal(length)) return undefined
+    if (!this.#space.hasRoom(length, deletes, this.#encoder.seq)) return undefined
     const spare = this.#writers.find((writer) => writer !== this.#flight?.writer)!
     const block = length > softFrameBytes ? this.#options.lane.bigBlock(length) : this.#options.lane.blocks[this.#writers.indexOf(spare)]!
     spare.reset(block)
     this.#frames++
-    this.#open = newFrame(this.#frames, spare, this.#journal, this.#place, this.#seq)
+    this.#open = newFrame(this.#frames, spare, this.#space.row, this.#space.place, this.#encoder.seq)
     return this.#open
   }
 
-  /** The end of the last journal is reserved for deletions: they are what makes room in a full store. */
-  #endFor(deletes: boolean): number {
-    const { size } = this.#journal
-    return deletes || this.#spares.length > 0 ? size : size - reserveOf(size)
-  }
-
-  #nextJournal(length: number): boolean {
-    const bytes = journalBegin + length
-    const fit = this.#spares.findIndex(({ size }) => size >= bytes)
-    if (fit < 0) {
-      this.#want(bytes)
-      return false
-    }
-    // Those that are too small are passed over for good: journals are read in the order of the manifest.
-    const passed = this.#spares.splice(0, fit + 1)
-    for (const row of passed.slice(0, -1)) this.#options.onJournal(row, this.#seq)
-    const next = passed.at(-1)!
-    this.#journal = next
-    this.#place = journalBegin
-    this.#options.onJournal(next, this.#seq)
-    return true
-  }
-
-  #want(bytes: number): void {
-    if (this.#wanted) return
-    this.#wanted = true
-    this.#options.wantJournal(bytes)
-  }
-
   #encode(frame: Frame, waiting: Waiting, repeated: readonly (Placed | undefined)[]): void {
-    const { request } = waiting
-    const time = Math.max(this.#time, this.#options.now())
-    this.#time = time
-    frame.time = time
-    const own = new Map<string, Placed>()
-    const placed: Placed[] = []
-    for (const [index, item] of request.items.entries()) {
-      const once = item.kind === 'publication' ? item.once : undefined
-      const before = repeated[index] ?? (once === undefined ? undefined : own.get(once.key))
-      if (before !== undefined) {
-        placed.push(asRepeat(before))
-        continue
-      }
-      const entry = this.#encodeItem(frame, item, time)
-      placed.push(entry)
-      if (once === undefined) continue
-      own.set(once.key, entry)
-      this.#encodeOnce(frame, once, [entry])
-    }
-    if (request.once !== undefined) this.#encodeOnce(frame, request.once, placed)
-    for (const { key, value, expires } of request.state ?? []) {
-      frame.writer.state(key, value, expires, this.#seq)
-      this.#options.state.putValue(key, value, expires, frame.number)
-    }
-    for (const { id, through } of request.forget?.() ?? []) {
-      frame.writer.forgotten(id, through)
-      // Its name is free at once, for what comes next in the log; what is known of it stays until this is committed.
-      this.#options.table.names.remove(id)
-      frame.forgotten.push(id)
-    }
-    frame.lastSeq = this.#seq
+    const placed = this.#encoder.encode(frame, waiting.request, repeated)
     frame.waitingBytes += waiting.weight
     frame.answers.push(() => waiting.resolve({ kind: 'placed', placed }))
     frame.refusals.push(waiting.reject)
-  }
-
-  #encodeItem(frame: Frame, item: Item, time: number): Placed {
-    const { table, mark } = this.#options
-    const { writer } = frame
-    const seq = ++this.#seq
-    let channel = table.names.find(item.channel)
-    if (channel < 0) {
-      const forgotten = this.#options.forgottenThrough()
-      channel = table.add(item.channel, seq, forgotten)
-      writer.name(channel, item.channel, seq, time, forgotten)
-    }
-    const bytes = table.assignedBytes.get(channel)
-    let offset = table.assignedOffset.get(channel)
-    let position: number
-    if (item.kind === 'publication') {
-      offset++
-      table.assignedOffset.set(channel, offset)
-      table.assignedBytes.set(channel, bytes + item.message.data.length)
-      position = writer.publication(channel, offset, seq, time, bytes, item.message)
-    } else {
-      position = writer.deletion(channel, offset, seq, time, bytes, {
-        offset: table.trimmedOffset.get(channel),
-        seq: table.trimmedSeq.get(channel),
-      })
-    }
-    const placed = { channel: item.channel, offset: item.kind === 'publication' ? offset : 0, seq, time, mark, replayed: false }
-    frame.items.push(item)
-    frame.placed.push(placed)
-    frame.channels.push(channel)
-    frame.positions.push(position)
-    frame.before.push(item.kind === 'publication' ? bytes : offset)
-    return placed
-  }
-
-  #encodeOnce(frame: Frame, once: Once, placed: readonly Placed[]): void {
-    const { table, state, start } = this.#options
-    const rows = placed.map(({ channel, offset, seq, time }) => ({ channel: table.names.find(channel), start, offset, seq, time }))
-    frame.writer.once(once.key, once.print, once.expires, this.#seq, rows)
-    state.putOnce(once, placed, frame.number)
   }
 
   #scheduleFlush(): void {
@@ -344,7 +219,7 @@ export class Committer {
     this.#flight = frame
     this.#idle?.()
     const { writer, journal, place } = frame
-    this.#place = stepped(place + writer.at)
+    this.#space.goOn(stepped(place + writer.at))
     this.#closing = writer.records === 0
     sealFrame(writer.block, 0, {
       nonce: journal.nonce,
@@ -372,7 +247,7 @@ export class Committer {
     this.#flush()
     this.#options.onCommit(frame)
     for (const answer of frame.answers) answer()
-    if (this.#spares.length === 0 && this.#place * 2 > this.#journal.size) this.#want(0)
+    this.#space.lookAhead()
     this.#settle()
   }
 
@@ -409,11 +284,11 @@ export class Committer {
 
   /** A frame without records, that names what is synced: damage of the last frame is told from a torn tail by it. False where it needs none. */
   #writeClosing(): boolean {
-    if (this.#closing || this.#open !== undefined || this.#flight !== undefined || this.#place + frameHeadBytes > this.#journal.size)
-      return false
+    const { place, row } = this.#space
+    if (this.#closing || this.#open !== undefined || this.#flight !== undefined || place + frameHeadBytes > row.size) return false
     const frame = this.#frameFor(0, true)
     if (frame === undefined) return false
-    frame.time = this.#time
+    frame.time = this.#encoder.time
     this.#flush()
     return true
   }
