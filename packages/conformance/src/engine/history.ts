@@ -29,6 +29,15 @@ export function historySuite(row: EngineRow): void {
       expect(await lab.engine.check({ mark: stranger, seq: 1 })).toMatchObject({ kind: 'diverged' })
     })
 
+    it('tells at once a place that it never gave', async () => {
+      const { engine } = await openLab(row)
+      const [placed] = await append(engine, say('a', '1'))
+      const mark = placed?.mark ?? ''
+      expect(await engine.check({ mark, seq: 2 })).toEqual({ kind: 'diverged', common: 1 })
+      await append(engine, say('a', '2'))
+      expect(await engine.check({ mark, seq: 2 })).toEqual({ kind: 'same' })
+    })
+
     it('marks each commit with the start that made it', async () => {
       const { engine } = await openLab(row)
       const ear = new Ear(engine, 0)

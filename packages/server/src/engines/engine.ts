@@ -46,7 +46,10 @@ export interface Engine {
   /** The newest committed place, and all starts of this store, oldest first: a place's mark is that of the last start with `first <= seq` (place 0: the first start's). */
   head(): Promise<Head>
 
-  /** Does the place belong to this history? A place beyond the head is `diverged` only if no start can still commit it. */
+  /**
+   * Does the place belong to this history? A place beyond the head is `diverged` only where the engine knows that nobody can have been told it: no start has
+   * given it, or can have, that this one has not heard of yet. A node that lags doesn't matter: the place is asked of the engine, not of the node's feed.
+   */
   check(cursor: Cursor): Promise<Verdict>
 
   /** Names of the known channels that begin with `prefix`, sorted, at most `limit`, after `after`. */

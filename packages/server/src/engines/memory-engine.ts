@@ -110,7 +110,7 @@ class MemoryEngine implements Engine {
   /** This start can still commit every place beyond its head, so that its own mark is always the same history. */
   async check(cursor: Cursor): Promise<Verdict> {
     this.#assertOpen()
-    if (cursor.mark === this.#mark) return { kind: 'same' }
+    if (cursor.mark === this.#mark) return cursor.seq <= this.#seq ? { kind: 'same' } : { kind: 'diverged', common: this.#seq }
     const sameStore = cursor.mark.slice(0, 8) === this.#mark.slice(0, 8)
     return sameStore ? { kind: 'diverged', common: null } : { kind: 'new-log' }
   }
