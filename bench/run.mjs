@@ -16,6 +16,8 @@ const cases = {
   'page-read': 'a page of 100 publications of one channel among 1,000 interleaved ones, in the journal and sealed',
   'start-up': 'start with 1,000,000 publications kept, and with 1,000,000 channels: time and memory',
   'fan-out': 'CPU per delivery at 1,000 receivers beside loops of ws.send and res.write',
+  stream: 'CPU per delivery of NDJSON at 1,000 receivers beside SSE',
+  'long-poll': 'CPU per wake-up of 1,000 held requests beside a bare node:http server that holds and answers',
   'many-channels': '10,000 channels with one receiver each, published over HTTP, beside a ws loop that answers the same',
   'idle-memory': 'resident memory of an idle receiver, 10,000 on WebSocket and 10,000 on SSE',
   'catch-up': '1,000,000 publications behind over SSE and WebSocket: time and memory',

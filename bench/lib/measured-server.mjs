@@ -6,7 +6,7 @@ import { scratchDirectory } from './scratch.mjs'
  * A server and a load generator, each in a process of its own, fresh for one measurement.
  *
  * @typedef {object} Setting
- * @property {'peer' | 'fanfare'} kind
+ * @property {'peer' | 'hold' | 'fanfare'} kind
  * @property {'memory' | 'disk'} [engine] of Fanfare
  * @property {string} [store] of the peer
  * @property {string} [data] a directory that is already there

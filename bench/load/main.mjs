@@ -3,12 +3,13 @@
 import { answerParent } from '../lib/child.mjs'
 import { Histogram } from '../lib/statistics.mjs'
 import { Deliveries } from './deliveries.mjs'
+import { LongPoll } from './long-poll.mjs'
 import { makePayload } from './payload.mjs'
 import { Publisher } from './publisher.mjs'
 import { Receiver } from './receiver.mjs'
 import { Spread } from './spread.mjs'
 
-/** @type {Receiver[]} */
+/** @type {(Receiver | LongPoll)[]} */
 let receivers = []
 /** @type {string[]} */
 let problems = []
@@ -26,6 +27,8 @@ function check() {
 
 answerParent({
   connect: connectReceivers,
+  hold,
+  wake,
   paced,
   windowed,
   spread,
@@ -42,20 +45,29 @@ answerParent({
 
 /**
  * Receivers besides those that are there; `{n}` in the path is the index.
- * @param {{ port: number, transport: 'websocket' | 'sse', path: string, count: number }} plan
+ * @param {{ port: number, transport: 'websocket' | 'sse' | 'stream', path: string, count: number }} plan
  */
 async function connectReceivers({ port, transport, path, count }) {
   const begun = performance.now()
-  for (let made = 0; made < count;) {
-    const group = Array.from({ length: Math.min(100, count - made) }, () => {
-      const index = receivers.length
-      const receiver = new Receiver({
+  await open(
+    count,
+    (index) =>
+      new Receiver({
         port,
         transport,
         path: path.replace('{n}', String(index)),
         onProblem,
         onPayload: (number) => onPayload(index, number),
-      })
+      }),
+  )
+  return { seconds: (performance.now() - begun) / 1000 }
+}
+
+/** So many receivers, some at a time. @param {number} count @param {(index: number) => Receiver | LongPoll} make */
+async function open(count, make) {
+  for (let made = 0; made < count;) {
+    const group = Array.from({ length: Math.min(100, count - made) }, () => {
+      const receiver = make(receivers.length)
       receivers.push(receiver)
       return receiver.opened
     })
@@ -63,7 +75,38 @@ async function connectReceivers({ port, transport, path, count }) {
     made += group.length
     check()
   }
-  return { seconds: (performance.now() - begun) / 1000 }
+}
+
+/**
+ * Receivers that ask, are held and ask again. All begin at a publication that is made for it: whoever is not held yet when the next one comes gets it too.
+ * @param {{ port: number, path: string, count: number, bytes: number }} plan
+ */
+async function hold({ port, path, count, bytes }) {
+  const publisher = new Publisher({ port, connections: 1, onProblem })
+  await publisher.opened()
+  /** @type {string} */
+  const answer = await Promise.race([new Promise((resolve) => publisher.publish(0, path, makePayload(next++, bytes), resolve)), failure()])
+  publisher.close()
+  const { cursor } = JSON.parse(answer)
+  await open(count, (index) => new LongPoll({ port, path, cursor, onProblem, onPayload: (number) => onPayload(index, number) }))
+}
+
+/**
+ * One publication after the other, each when everybody has the one before and had time to be held again.
+ * @param {{ port: number, path: string, seconds: number, bytes: number, pauseMs: number }} plan
+ */
+async function wake({ port, path, seconds, bytes, pauseMs }) {
+  const deliveries = watch()
+  const publisher = new Publisher({ port, connections: 1, onProblem })
+  await publisher.opened()
+  const begun = performance.now()
+  while (performance.now() < begun + seconds * 1000) {
+    deliveries.expect(next)
+    publisher.publish(0, path, makePayload(next++, bytes), () => undefined)
+    await everybodyHas(deliveries)
+    await sleep(pauseMs)
+  }
+  return finish(deliveries, publisher, begun)
 }
 
 /** @param {() => void} [onComplete] */

@@ -1,13 +1,13 @@
 import { connect } from 'node:net'
 import { payloadNumber } from './payload.mjs'
-import { ChunkReader, EventReader, FrameReader, HeadReader } from './wire-readers.mjs'
+import { ChunkReader, EventReader, FrameReader, HeadReader, LineReader } from './wire-readers.mjs'
 
 /**
  * One receiver on a socket of its own. It checks that the payloads are ours, byte for byte, and come in order, each once.
  *
  * @typedef {object} ReceiverOptions
  * @property {number} port
- * @property {'websocket' | 'sse'} transport
+ * @property {'websocket' | 'sse' | 'stream'} transport
  * @property {string} path
  * @property {(number: number) => void} onPayload called after the check
  * @property {(problem: string) => void} onProblem
@@ -66,7 +66,7 @@ export class Receiver {
   #begin({ status, head, rest }) {
     const webSocket = this.#options.transport === 'websocket'
     if (status !== (webSocket ? 101 : 200)) return this.#problem(`answered ${status}: ${head} ${rest.toString()}`)
-    this.#read = webSocket ? this.#frames() : this.#events(/\r\ntransfer-encoding: chunked/i.test(head))
+    this.#read = webSocket ? this.#frames() : this.#body(/\r\ntransfer-encoding: chunked/i.test(head))
     this.#opened?.()
     if (rest.length > 0) this.#read(rest)
   }
@@ -80,13 +80,23 @@ export class Receiver {
   }
 
   /** @param {boolean} chunked */
-  #events(chunked) {
-    const events = new EventReader(this.#payload, (name, block) => {
+  #body(chunked) {
+    const reader = this.#options.transport === 'stream' ? this.#lines() : this.#events()
+    if (!chunked) return (/** @type {Buffer} */ chunk) => reader.push(chunk)
+    const chunks = new ChunkReader((bytes) => reader.push(bytes))
+    return (/** @type {Buffer} */ chunk) => void chunks.push(chunk)
+  }
+
+  #events() {
+    return new EventReader(this.#payload, (name, block) => {
       if (name !== 'fanfare.ready') this.#problem(block)
     })
-    if (!chunked) return (/** @type {Buffer} */ chunk) => events.push(chunk)
-    const chunks = new ChunkReader((bytes) => events.push(bytes))
-    return (/** @type {Buffer} */ chunk) => void chunks.push(chunk)
+  }
+
+  #lines() {
+    return new LineReader(this.#payload, (line) => {
+      if (!line.startsWith('{"cursor":')) this.#problem(line)
+    })
   }
 
   /** @type {import('./wire-readers.mjs').OnPayload} */
@@ -111,5 +121,6 @@ export class Receiver {
 function requestOf({ transport, path, port }) {
   const head = `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`
   if (transport === 'sse') return `${head}Accept: text/event-stream\r\n\r\n`
+  if (transport === 'stream') return `${head}Accept: application/x-ndjson\r\n\r\n`
   return `${head}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
 }

@@ -114,6 +114,52 @@ function lineFrom(bytes, from, to, field) {
   return -1
 }
 
+/** Lines of JSON, each a publication whose `data` is a string without escapes, which is all that the measurements send, or something else. */
+export class LineReader {
+  /** @type {Buffer | undefined} */
+  #rest
+  #onPayload
+  #onLine
+
+  /** @param {OnPayload} onPayload @param {(line: string) => void} onLine lines that are no publication */
+  constructor(onPayload, onLine) {
+    this.#onPayload = onPayload
+    this.#onLine = onLine
+  }
+
+  /** @param {Buffer} chunk */
+  push(chunk) {
+    const bytes = joined(this.#rest, chunk)
+    let at = 0
+    for (;;) {
+      const end = bytes.indexOf(10, at)
+      if (end === -1) break
+      if (readData(bytes, at, end, this.#onPayload) === 0) this.#onLine(bytes.utf8Slice(at, end))
+      at = end + 1
+    }
+    this.#rest = at < bytes.length ? bytes.subarray(at) : undefined
+  }
+}
+
+const dataMember = Buffer.from('"data":"')
+const quote = 0x22
+
+/**
+ * Gives the `data` of all publications in some JSON, and says how many there were.
+ * @param {Buffer} bytes @param {number} from @param {number} to @param {OnPayload} onPayload
+ */
+export function readData(bytes, from, to, onPayload) {
+  let count = 0
+  for (let at = bytes.indexOf(dataMember, from); at !== -1 && at < to; at = bytes.indexOf(dataMember, at)) {
+    const begun = at + dataMember.length
+    at = bytes.indexOf(quote, begun)
+    if (at === -1 || at >= to) throw new Error('a string without an end')
+    onPayload(bytes, begun, at)
+    count++
+  }
+  return count
+}
+
 /** Takes the chunked coding (RFC 9112 section 7.1) off. */
 export class ChunkReader {
   /** @type {Buffer | undefined} */
