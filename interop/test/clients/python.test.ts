@@ -74,7 +74,10 @@ describe.skipIf(!onPath('python3'))(`publishing from Python${unless('python3')}`
     const proxy = await cuttingProxy(life.url, (nth) => budgets[nth] ?? Infinity)
     try {
       const sent = lines(300)
-      const { code, stdout, stderr } = await ended(run('python3', [examplePublish, 'batches'], proxy.url, life.directory), sent.join('\n'))
+      const { code, stdout, stderr } = await ended(
+        run('python3', [examplePublish, 'batches'], proxy.url, life.directory),
+        `${sent.join('\n')}\n`,
+      )
       expect({ code, stderr, stdout }).toMatchObject({ code: 0, stdout: 'offsets 1 to 300\n' })
       expect(stderr.match(/^again in/gm)).toHaveLength(2)
       expect(await kept('batches')).toEqual(sent)
