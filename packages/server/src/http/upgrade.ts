@@ -6,6 +6,7 @@ import { plainConversation } from '../protocols/plain-conversation.ts'
 import { protocols } from '../protocols/index.ts'
 import { tellable } from '../protocols/tellable.ts'
 import type { ProtocolContext } from '../protocols/protocol.ts'
+import { destroyOnError } from '../transports/socket-writer.ts'
 import type { UpgradeCall } from '../transports/transport.ts'
 import { receiveRequest } from '../transports/transport.ts'
 import { channelOf, channelPrefix } from './channel-name.ts'
@@ -20,7 +21,7 @@ import { parseTarget } from './target.ts'
 
 /** An upgrade to WebSocket: through the same guard as requests; what is refused is answered, and its socket destroyed. */
 export function upgrade(site: Site, req: IncomingMessage, socket: Duplex, head: Buffer): void {
-  socket.on('error', () => socket.destroy())
+  destroyOnError(socket)
   try {
     if (declines(req)) return answerDeclined(req, socket, head, (asked, res) => answer(site, asked, res))
     const target = orThrow(parseTarget(req.url ?? '', site.prefix))
@@ -59,8 +60,16 @@ function destination(site: Site, req: IncomingMessage, target: Target): Destinat
   }
 }
 
+/** One for all connections of a server. */
+const contexts = new WeakMap<Site, ProtocolContext>()
+
 function contextOf(site: Site): ProtocolContext {
-  return { node: site.node, limits: site.settings.limits, nodeName: site.nodeName, report: (error) => site.ground.report(error) }
+  const known = contexts.get(site)
+  if (known !== undefined) return known
+  const { node, nodeName, ground, settings } = site
+  const context: ProtocolContext = { node, limits: settings.limits, nodeName, report: (error) => ground.report(error) }
+  contexts.set(site, context)
+  return context
 }
 
 function connection(site: Site, req: IncomingMessage): Destination {

@@ -26,7 +26,8 @@ class PlainConversation implements Conversation, Sink {
   readonly #request: PlainRequest
   readonly #link: Link
   readonly #receiver: Receiver
-  readonly #queue: PublishQueue
+  /** Of a client that publishes, which most never do. */
+  #queue: PublishQueue | undefined
   /** Place of the newest publication that came over this link. */
   #published = 0
   #ended: (() => void) | undefined
@@ -37,7 +38,6 @@ class PlainConversation implements Conversation, Sink {
     this.#node = node
     this.#request = request
     this.#link = link
-    this.#queue = new PublishQueue(link)
     this.#receiver = node.receive(request.receive, this)
   }
 
@@ -89,6 +89,7 @@ class PlainConversation implements Conversation, Sink {
     const message: Message = binary
       ? { data: own, format: 'bytes', type: 'application/octet-stream' }
       : { data: own, format: 'text', type: 'text/plain' }
+    this.#queue ??= new PublishQueue(this.#link)
     this.#queue.add(
       own.length,
       this.#node.publish(publishTo, message),
@@ -99,7 +100,7 @@ class PlainConversation implements Conversation, Sink {
 
   /** The client gets its own messages back as far as they came, its good-bye after them. */
   ending(done: () => void): void {
-    this.#queue.whenQuiet(() => {
+    this.#whenQuiet(() => {
       if (this.#receiver.place >= this.#published) done()
       else this.#ended = done
     })
@@ -112,11 +113,16 @@ class PlainConversation implements Conversation, Sink {
   /** Nothing more is taken, and what was taken is committed first. */
   leave(): void {
     this.#link.hold()
-    this.#queue.whenQuiet(() => this.#link.close(1012, 'the server goes down: connect again'))
+    this.#whenQuiet(() => this.#link.close(1012, 'the server goes down: connect again'))
   }
 
   closed(): void {
     this.#receiver.close()
+  }
+
+  #whenQuiet(call: () => void): void {
+    if (this.#queue === undefined) call()
+    else this.#queue.whenQuiet(call)
   }
 
   #refuse(error: unknown): void {

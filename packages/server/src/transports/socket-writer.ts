@@ -82,6 +82,15 @@ function bytesInWrite(socket: Duplex): number {
   return handle?.writeQueueSize ?? 0
 }
 
+/** A socket that breaks is destroyed; `close` follows. The listener is one for all sockets. */
+export function destroyOnError(socket: Duplex): void {
+  socket.on('error', destroyThis)
+}
+
+function destroyThis(this: Duplex): void {
+  this.destroy()
+}
+
 /**
  * Writes bytes that are framed already to one socket, and knows when it takes no more: `full` is true from `limits.socketWaitingBytes` on until the socket
  * has drained. The hot path is `write`: while the kernel takes everything, it makes nothing and counts nothing.
@@ -91,16 +100,15 @@ export class SocketWriter {
   full = false
   readonly #flow: SocketFlow
   readonly #owner: SocketOwner
-  readonly #backlog: Backlog
+  /** Made, with a listener for `drain`, when something waits for the first time: most sockets are idle, and all they hold counts a million times. */
+  #backlog: Backlog | undefined
   #gone = false
 
   constructor(socket: Duplex, flow: SocketFlow, owner: SocketOwner) {
     this.socket = socket
     this.#flow = flow
     this.#owner = owner
-    this.#backlog = new Backlog(socket, flow, () => this.#looked())
-    socket.on('drain', () => this.#drained())
-    socket.on('error', () => socket.destroy())
+    destroyOnError(socket)
     socket.on('close', () => this.#closed())
     if (socket.destroyed) queueMicrotask(() => this.#closed())
   }
@@ -113,8 +121,14 @@ export class SocketWriter {
 
   #waits(length: number): void {
     if (this.#gone || this.socket.destroyed) return
+    this.#backlog ??= this.#newBacklog()
     this.#backlog.add(length)
     this.full = this.#flow.isFull(this.socket.writableLength)
+  }
+
+  #newBacklog(): Backlog {
+    this.socket.on('drain', () => this.#drained())
+    return new Backlog(this.socket, this.#flow, () => this.#looked())
   }
 
   /** A socket for which little waits says nothing when it has drained. */
@@ -125,7 +139,7 @@ export class SocketWriter {
   }
 
   #drained(): void {
-    this.#backlog.clear()
+    this.#backlog?.clear()
     this.#hasRoom()
   }
 
@@ -138,7 +152,7 @@ export class SocketWriter {
   #closed(): void {
     if (this.#gone) return
     this.#gone = true
-    this.#backlog.clear()
+    this.#backlog?.clear()
     this.#owner.gone()
   }
 }

@@ -69,14 +69,37 @@ function frameOf(write: (out: ByteWriter) => void): Uint8Array {
 
 /** Answers a close only when what was sent before it has been dealt with: messages are committed meanwhile, which `ws` can't know. */
 class PatientWebSocket extends WebSocket {
-  /** Takes over the answer to a close or to a violation, where it returns true. */
-  onEnding: ((answer: () => void) => boolean) | undefined
+  link: WebSocketLink | undefined
+  /** The link takes over the answer to a close or to a violation, once. */
+  patient = true
 
   override close(code?: number, data?: string | Buffer): void {
-    const { onEnding } = this
-    this.onEnding = undefined
-    if (this.readyState !== WebSocket.OPEN || onEnding?.(() => super.close(code, data)) !== true) super.close(code, data)
+    const takesOver = this.patient && this.readyState === WebSocket.OPEN
+    this.patient = false
+    if (!takesOver || this.link?.ending(() => super.close(code, data)) !== true) super.close(code, data)
   }
+}
+
+// Listeners, the same for all connections: an idle one has no functions of its own.
+function heardMessage(this: WebSocket, data: RawData, binary: boolean): void {
+  linkOf(this)?.message(data, binary)
+}
+
+function heardPong(this: WebSocket): void {
+  linkOf(this)?.pong()
+}
+
+function closed(this: WebSocket): void {
+  linkOf(this)?.ended()
+}
+
+/** `ws` closes with the code that fits; `close` follows. */
+function failed(): void {
+  return undefined
+}
+
+function linkOf(ws: WebSocket): WebSocketLink | undefined {
+  return ws instanceof PatientWebSocket ? ws.link : undefined
 }
 
 class WebSocketLink implements Link, SocketOwner, Held, Timed {
@@ -87,7 +110,7 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
   readonly #writer: SocketWriter
   readonly #timer: WheelTimer
   #conversation: Conversation | undefined
-  #parked: Waiting[] = []
+  #parked: Waiting[] | undefined
   #turn = 0
   #holds = 0
   #answersWait = false
@@ -105,12 +128,11 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
 
   open(call: UpgradeCall): void {
     const ws = this.#ws
-    ws.on('message', (data, binary) => this.#message(data, binary))
-    ws.onEnding = (answer) => this.#ending(answer)
-    ws.on('pong', () => (this.#heard = true))
-    // `ws` closes with the code that fits; `close` follows.
-    ws.on('error', () => undefined)
-    ws.on('close', () => this.#end())
+    ws.link = this
+    ws.on('message', heardMessage)
+    ws.on('pong', heardPong)
+    ws.on('error', failed)
+    ws.on('close', closed)
     this.#ground.held.add(this)
     this.#timer.start(this.#ground.limits.pingMs)
     this.#conversation = call.converse(this)
@@ -137,6 +159,7 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
   }
 
   park(waiting: Waiting): void {
+    this.#parked ??= []
     this.#parked.push(waiting)
   }
 
@@ -152,16 +175,16 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
 
   close(code: number, reason: string): void {
     if (this.#ws.readyState !== WebSocket.OPEN) return
-    this.#ws.onEnding = undefined
+    this.#ws.patient = false
     this.#ws.close(code, cutToBytes(reason, 123))
     this.#flow()
-    queueMicrotask(() => this.#end())
+    queueMicrotask(() => this.ended())
   }
 
   room(): void {
     const parked = this.#parked
-    if (parked.length > 0) {
-      this.#parked = []
+    if (parked !== undefined) {
+      this.#parked = undefined
       const first = this.#turn++ % parked.length
       for (let i = 0; i < parked.length; i++) parked[(first + i) % parked.length]?.drained()
     }
@@ -171,7 +194,7 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
   }
 
   gone(): void {
-    this.#end()
+    this.ended()
     this.#ground.held.remove(this)
   }
 
@@ -190,7 +213,7 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
     this.#conversation?.beat()
   }
 
-  #message(data: RawData, binary: boolean): void {
+  message(data: RawData, binary: boolean): void {
     this.#heard = true
     // `ws` gives Buffers unless it is told otherwise.
     if (!Buffer.isBuffer(data)) return
@@ -202,8 +225,12 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
     }
   }
 
-  /** The client, or what it broke, ends the connection. */
-  #ending(answer: () => void): boolean {
+  pong(): void {
+    this.#heard = true
+  }
+
+  /** The client, or what it broke, ends the connection. True where the answer comes later. */
+  ending(answer: () => void): boolean {
     const conversation = this.#conversation
     if (conversation === undefined) return false
     const timer = this.#ground.wheel.timer({ onTime: () => answer() })
@@ -215,16 +242,16 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
     return true
   }
 
-  #flow(): void {
-    // The rest of a closing handshake is read even where nothing else was.
-    if ((this.#holds > 0 || this.#answersWait) && this.#ws.readyState === WebSocket.OPEN) this.#ws.pause()
-    else this.#ws.resume()
-  }
-
-  #end(): void {
+  ended(): void {
     const conversation = this.#conversation
     this.#conversation = undefined
     this.#timer.stop()
     conversation?.closed()
+  }
+
+  #flow(): void {
+    // The rest of a closing handshake is read even where nothing else was.
+    if ((this.#holds > 0 || this.#answersWait) && this.#ws.readyState === WebSocket.OPEN) this.#ws.pause()
+    else this.#ws.resume()
   }
 }
