@@ -23,7 +23,7 @@ export function createSecureServer(site: Site, options: ServerOptions, tls: TlsO
     handshakeTimeout: limits.headersMs,
   })
   const handshakes = new Handshakes(server, limits.handshakes)
-  hintAtPlainHttp(server, site)
+  endFailedHandshakes(server, site)
   return {
     server,
     renew: (next) => server.setSecureContext(secureContextOf(next)),
@@ -59,9 +59,11 @@ function nameOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
 }
 
-function hintAtPlainHttp(server: Server, { settings }: Site): void {
+/** Node takes a handshake that failed for a request that did, and nothing could be answered on its connection. */
+function endFailedHandshakes(server: Server, { settings }: Site): void {
   let hinted = false
-  server.on('tlsClientError', (error: NodeJS.ErrnoException) => {
+  server.prependListener('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+    socket.destroy()
     if (hinted || error.code !== 'ERR_SSL_HTTP_REQUEST') return
     hinted = true
     settings.log.warn({}, 'somebody speaks HTTP without TLS to the port of HTTPS, and is not answered; its address begins with https://')
