@@ -150,13 +150,20 @@ function installLanes(): void {
     }
   }
 
+  /** It connects again by itself; one that gives up (Firefox does where nobody listens, HTML section 9.2.2 allows it) is replaced. */
   function eventSource(lane: Lane, words: Readonly<Record<string, string>>, hears: (event: MessageEvent<string>) => void): void {
     const events = new EventSource(address(lane, 'sse', words))
+    const hear = (event: MessageEvent<string>): void => {
+      lane.cursor = event.lastEventId
+      hears(event)
+    }
     events.addEventListener('fanfare.ready', () => lane.begun++)
     events.addEventListener('fanfare.gap', () => lane.notes.push('gap'))
-    events.addEventListener('message', hears)
-    // It connects again by itself, or not at all.
-    events.addEventListener('error', () => lane.notes.push(`error, state ${events.readyState}`))
+    events.addEventListener('message', hear)
+    events.addEventListener('error', () => {
+      if (events.readyState !== EventSource.CLOSED) lane.notes.push('connects again')
+      else again(lane, 'gave up', () => eventSource(lane, words, hears))
+    })
   }
 
   function websocket(lane: Lane): void {
