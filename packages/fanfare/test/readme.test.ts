@@ -1,65 +1,38 @@
-import { spawn, spawnSync } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { createServer } from '@fanfare/server'
 import type { FanfareServer } from '@fanfare/server'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { blocksOf, onPath, openTerminal, readDocument } from './support/document.ts'
+import type { Terminal } from './support/document.ts'
 import { temporaryDirectory } from './support/io.ts'
 
-const readme = readFileSync(fileURLToPath(new URL('../../../README.md', import.meta.url)), 'utf8')
-const bin = fileURLToPath(new URL('../bin/fanfare.mjs', import.meta.url))
-const embedding = readFileSync(fileURLToPath(new URL('../../../docs/guide/embed.md', import.meta.url)), 'utf8')
-
 // Where there is none, `npm test` says that these lines were left out.
-const hasCurl = spawnSync('curl', ['--version']).status === 0
+const hasCurl = onPath('curl')
 
 /** The lines of its shell blocks, as they are printed. */
-const commands = [...readme.matchAll(/```sh\n([^`]*)```/g)]
-  .flatMap(([, block]) => (block ?? '').split('\n'))
+const commands = blocksOf(readDocument('README.md'))
+  .filter(({ language }) => language === 'sh')
+  .flatMap(({ text }) => text.split('\n'))
   .map((line) => line.replace(/ {2,}#.*$/, ''))
   .filter((line) => line !== '' && (hasCurl || !line.startsWith('curl')))
 
 let server: FanfareServer
-let address: string
 let directory: ReturnType<typeof temporaryDirectory>
-let running: ChildProcess | undefined
+let terminal: Terminal
 
 beforeEach(async () => {
   directory = temporaryDirectory()
   server = await createServer({ engine: 'memory', listen: '127.0.0.1:0', rules: [{ match: '**', keep: { publications: 200_000 } }] })
-  address = await server.listen()
+  terminal = openTerminal(directory.path, await server.listen())
 })
 afterEach(async () => {
-  if (running?.pid !== undefined && running.exitCode === null && running.signalCode === null) {
-    process.kill(-running.pid, 'SIGKILL')
-    await once(running, 'close')
-  }
+  await terminal.close()
   await server.close()
   directory.remove()
 })
 
-/** Runs a line in a shell, with this server in place of the one on port 8000, the built command for npx, and a clock for vmstat. */
-function shell(line: string): { output: () => string; ended: Promise<number | null> } {
-  const here = line
-    .replaceAll('http://127.0.0.1:8000', address)
-    .replaceAll('npx fanfare', `"${process.execPath}" "${bin}"`)
-    .replace('vmstat 1', '(while date; do sleep 1; done)')
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith('FANFARE_') || name === 'FANFARE_TEST_RUN'),
-  )
-  running = spawn('sh', ['-c', here], {
-    cwd: directory.path,
-    env: { ...env, FANFARE_URL: address },
-    stdio: ['ignore', 'pipe', 'ignore'],
-    detached: true,
-  })
-  let output = ''
-  running.stdout?.on('data', (part: Buffer) => (output += part.toString()))
-  const ended = once(running, 'close').then(([code]) => code as number | null)
-  return { output: () => output, ended }
-}
+/** Runs a line in a shell, with a clock for vmstat. */
+const shell = (line: string): ReturnType<Terminal['run']> => terminal.run('sh', line.replace('vmstat 1', '(while date; do sleep 1; done)'))
 
 const startsServer = (line: string): boolean => line === 'npm start'
 const receives = (line: string): boolean => /-N|subscribe|wait=/.test(line)
@@ -104,19 +77,20 @@ describe('the README', () => {
 })
 
 describe('the guide to embedding', () => {
-  const programs = [...embedding.matchAll(/```js\n([^`]*(?:`[^`]+`[^`]*)*)```/g)].map(([, program]) => program ?? '')
+  const programs = blocksOf(readDocument('docs/guide/embed.md'))
+    .filter(({ language }) => language === 'js')
+    .map(({ text }) => text)
 
   it('has a program of its own and one for a server that is there', () => {
     expect(programs.map((program) => /server\.(?:listen|attach)\(/.exec(program)?.[0])).toEqual(['server.listen(', 'server.attach('])
   })
 
   it.each(programs)('runs, and ends by itself: program %#', { timeout: 20_000 }, async (program) => {
-    const here = fileURLToPath(new URL('..', import.meta.url))
-    running = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: here, detached: true })
-    let printed = ''
-    running.stdout?.on('data', (part: Buffer) => (printed += part.toString()))
-    running.stderr?.on('data', (part: Buffer) => (printed += part.toString()))
-    const [code] = (await once(running, 'close')) as [number | null]
+    const own = openTerminal(fileURLToPath(new URL('..', import.meta.url)), 'http://127.0.0.1:8000')
+    const { output, errors, ended } = own.run('js', program)
+    const code = await ended
+    await own.close()
+    const printed = output() + errors()
     expect([code, printed]).toEqual([0, program.includes('console.log') ? expect.stringContaining('"data":{"price":191.2}') : ''])
   })
 })
