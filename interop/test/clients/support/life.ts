@@ -15,6 +15,10 @@ export interface Life {
   readonly directory: string
   /** kill -9, and the next start; resolves when that listens. */
   kill(): Promise<void>
+  /** kill -9. */
+  die(): Promise<void>
+  /** The start after it died; resolves when it listens. */
+  rise(): Promise<void>
   /** Ends it and removes its data. */
   close(): Promise<void>
 }
@@ -38,6 +42,10 @@ export async function live(...flags: string[]): Promise<Life> {
     directory,
     async kill() {
       await end()
+      server = await start()
+    },
+    die: end,
+    async rise() {
       server = await start()
     },
     async close() {
