@@ -2,6 +2,7 @@ import { exitCodes, misused, tell } from './exit.ts'
 import type { Io } from './io.ts'
 import { listenText, startMistakes } from './server-options.ts'
 import type { Settings } from './settings.ts'
+import { readTls } from './tls-files.ts'
 
 /** Says all that is wrong with a configuration, or what it comes to. */
 export async function runCheck(settings: Settings, rest: readonly string[], io: Io): Promise<number> {
@@ -14,7 +15,8 @@ export async function runCheck(settings: Settings, rest: readonly string[], io: 
     tell([{ where: 'fanfare.yaml', text: 'there is no such file here; name one with --config FILE' }], io)
     return exitCodes.failed
   }
-  const mistakes = settings.inFile.length > 0 ? settings.inFile : await startMistakes(settings)
+  const inUse = async () => [...(await startMistakes(settings)), ...readTls(settings, io.directory).mistakes]
+  const mistakes = settings.inFile.length > 0 ? settings.inFile : await inUse()
   tell(mistakes, io)
   if (mistakes.length > 0) return exitCodes.failed
   const rules = settings.rules.length === 1 ? '1 rule' : `${settings.rules.length} rules`

@@ -2,7 +2,7 @@ import type { RuleOptions } from '@fanfare/server'
 import type { Limits } from '@fanfare/wire'
 import { LineCounter, isMap, isNode, parseDocument } from 'yaml'
 import type { Document } from 'yaml'
-import { fileSchema, knownKeys } from './config-schema.ts'
+import { fileSchema, knownKeys, pathInFile } from './config-schema.ts'
 import type { Mistake, Said, Words } from './flags.ts'
 import { didYouMean } from './nearest.ts'
 import type { OptionName } from './options.ts'
@@ -32,7 +32,10 @@ export function readConfig(name: string, text: string): ConfigFile {
     return { ...nothing, mistakes: found.map(({ offset, text }) => ({ where: place(offset), text })) }
   }
   const words = new Map<OptionName, Said>()
-  for (const [option, word] of read.data.words) words.set(option, { word, where: `${place(offsetOf(document, [option]))}: ${option}` })
+  for (const [option, word] of read.data.words) {
+    const path = pathInFile(option)
+    words.set(option, { word, where: `${place(offsetOf(document, path))}: ${path.join('.')}` })
+  }
   return {
     words,
     rules: read.data.rules,

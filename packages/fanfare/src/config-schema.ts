@@ -116,30 +116,50 @@ function optionKey(name: OptionName): z.ZodType<string | undefined> {
   return (takesList ? z.preprocess((value): unknown[] => (Array.isArray(value) ? value : [value]), list) : scalar(checked)).optional()
 }
 
-const keys = optionNames.filter((name) => optionOf(name).inFile !== false)
+/** Options that stand under their own name. */
+const keys = optionNames.filter((name) => optionOf(name).inFile === undefined)
+/** Those within `tls`, by the key that they have there. */
+const tlsKeys = new Map(
+  optionNames.flatMap((name) => {
+    const { inFile } = optionOf(name)
+    return inFile === undefined || inFile === false ? [] : [[inFile[1], name] as const]
+  }),
+)
+
+/** Where an option stands in the file. */
+export function pathInFile(name: OptionName): readonly string[] {
+  const { inFile } = optionOf(name)
+  return inFile === undefined || inFile === false ? [name] : inFile
+}
+
+function optionalKeys(names: Iterable<readonly [key: string, name: OptionName]>): Record<string, z.ZodType<string | undefined>> {
+  return Object.fromEntries([...names].map(([key, name]) => [key, optionKey(name)]))
+}
 
 /** The whole file. */
 export const fileSchema: z.ZodType<FileShape> = z
   .strictObject({
-    ...(Object.fromEntries(keys.map((name) => [name, optionKey(name)])) as Record<OptionName, z.ZodType<string | undefined>>),
+    ...(optionalKeys(keys.map((name) => [name, name])) as Record<OptionName, z.ZodType<string | undefined>>),
     channels: z.array(rule, 'a list of rules was expected here').optional(),
     limits: z
       .strictObject(Object.fromEntries(limitNames.map((name) => [name, limit(name)])) as Record<LimitName, z.ZodType<number | undefined>>)
       .optional(),
-    tls: z
-      .unknown()
-      .refine((value) => value === undefined, 'TLS is not built yet: put a proxy that speaks it in front')
-      .optional(),
+    tls: z.strictObject(optionalKeys(tlsKeys)).optional(),
   })
   .transform((file): FileShape => {
     const words = new Map<OptionName, string>()
     for (const name of keys) if (file[name] !== undefined) words.set(name, file[name])
+    for (const [key, name] of tlsKeys) {
+      const word = file.tls?.[key]
+      if (word !== undefined) words.set(name, word)
+    }
     return { words, rules: file.channels ?? [], limits: file.limits ?? {} } as FileShape
   })
 
 /** The keys that may stand at a path of the file, for the nearest name. */
 export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 0) return [...keys, 'channels', 'limits', 'tls']
+  if (path[0] === 'tls') return [...tlsKeys.keys()]
   if (path[0] === 'limits') return limitNames.filter((name) => !fixedLimits.includes(name))
   return path.at(-1) === 'keep' ? ['publications', 'age', 'bytes'] : ['match', 'keep', 'payload', 'public']
 }

@@ -119,25 +119,46 @@ function retryAfterMs(header: string | undefined): number | undefined {
 }
 
 // Nothing of the request can have arrived when one of these is told.
-const neverArrived = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EADDRNOTAVAIL',
-  'CERT_HAS_EXPIRED',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-])
+const neverArrived = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'])
 
 /** True where an error proves that the server got nothing. */
 export function provesUnsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && neverArrived.has(String(error.code))
+  return neverArrived.has(codeOf(error)) || isUntrusted(error)
+}
+
+const unknownAuthority = 'its authority is not known here (NODE_EXTRA_CA_CERTS=FILE names one), or it lacks what stands between'
+
+// What node says of a certificate, before anything is sent.
+const distrust = new Map([
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'it is signed by itself (NODE_EXTRA_CA_CERTS=FILE names one to trust)'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', unknownAuthority],
+  ['UNABLE_TO_GET_ISSUER_CERT', unknownAuthority],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', unknownAuthority],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', unknownAuthority],
+  ['CERT_HAS_EXPIRED', 'it has expired'],
+  ['CERT_NOT_YET_VALID', 'it is not valid yet, or the clock of this machine is wrong'],
+  ['CERT_REVOKED', 'it was revoked'],
+  ['CERT_SIGNATURE_FAILURE', 'its signature is wrong'],
+  ['INVALID_CA', 'who signed it may not sign others'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'it is for other names'],
+])
+
+/** The server's certificate isn't trusted: waiting alone seldom mends that. */
+export function isUntrusted(error: unknown): boolean {
+  return distrust.has(codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** A failure of the connection in words. */
 export function troubleOf(error: unknown, base: URL): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = codeOf(error)
+  const why = distrust.get(code)
+  if (why !== undefined) return `the certificate of ${base.origin} is not trusted: ${why}`
+  if (base.protocol === 'https:' && (code === 'EPROTO' || code.startsWith('ERR_SSL_')))
+    return `${base.origin} speaks no TLS that this knows`
   if (code === 'ECONNREFUSED') return `nobody listens at ${base.origin}`
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `there is no address for ${base.hostname}`
   if (code === 'ECONNRESET' || code === 'EPIPE') return `${base.origin} closed the connection`

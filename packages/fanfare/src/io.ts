@@ -10,12 +10,14 @@ export interface Io {
   readonly directory: string
   /** Calls back for every wish to end (SIGINT, SIGTERM); returns what stops it. */
   onEnd(call: (signal: string) => void): () => void
+  /** Calls back for every SIGHUP, which then no longer ends the process; returns what stops it. */
+  onHangUp(call: () => void): () => void
 }
 
 /** The surroundings of this process. */
 export function processIo(): Io {
   const { stdin, stdout, stderr, env } = process
-  return { stdin, stdout, stderr, env, directory: process.cwd(), onEnd: onEndSignals }
+  return { stdin, stdout, stderr, env, directory: process.cwd(), onEnd: onEndSignals, onHangUp: onHangUpSignal }
 }
 
 // One Ctrl-C comes several times where the terminal, a shell and npm each pass it on.
@@ -34,6 +36,11 @@ function onEndSignals(call: (signal: string) => void): () => void {
   return () => {
     for (const signal of signals) process.off(signal, listener)
   }
+}
+
+function onHangUpSignal(call: () => void): () => void {
+  process.on('SIGHUP', call)
+  return () => void process.off('SIGHUP', call)
 }
 
 /** True where people read it themselves: then colour and progress are welcome. */

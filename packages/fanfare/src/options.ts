@@ -35,8 +35,8 @@ export interface Option<T> {
   readonly help: string
   /** The word that holds where nobody says another. */
   readonly byDefault?: string
-  /** False: a flag and an environment variable, but no key of the file. */
-  readonly inFile?: false
+  /** False: a flag and an environment variable, but no key of the file. A path: the key stands within another. */
+  readonly inFile?: false | readonly [group: 'tls', key: string]
   readonly parse: (word: string) => T | Problem
 }
 
@@ -72,6 +72,18 @@ export const options = {
     value: 'LIST',
     help: 'names that the server answers for, such as push.example.com',
     parse: listOf(parseHost),
+  }),
+  'tls-cert': option(['serve'], {
+    value: 'FILE',
+    help: 'speak TLS with this certificate, and those between it and its authority, in PEM',
+    inFile: ['tls', 'cert'],
+    parse: parseText,
+  }),
+  'tls-key': option(['serve'], {
+    value: 'FILE',
+    help: 'its private key, in PEM and not encrypted',
+    inFile: ['tls', 'key'],
+    parse: parseText,
   }),
   insecure: option(['serve'], {
     help: 'serve on an address that others reach, without authentication',

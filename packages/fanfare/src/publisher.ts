@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isProblem, limits, reconnectDelayMs, scanArray, scanObject } from '@fanfare/wire'
-import { bodyOf, httpClient, provesUnsent, refusalOf, troubleOf } from './http-client.ts'
+import { bodyOf, httpClient, isUntrusted, provesUnsent, refusalOf, troubleOf } from './http-client.ts'
 import type { HttpClient, Refusal } from './http-client.ts'
 
 export interface PublisherOptions {
@@ -74,6 +74,7 @@ interface Trouble {
 class BatchPublisher implements Publisher {
   readonly #options: PublisherOptions
   readonly #client: HttpClient
+  #answered = false
 
   constructor(options: PublisherOptions) {
     this.#options = options
@@ -132,6 +133,7 @@ class BatchPublisher implements Publisher {
     } catch (error) {
       if (error instanceof PublishError) throw error
       const uncertain = !provesUnsent(error)
+      if (isUntrusted(error) && !this.#answered) throw new PublishError(troubleOf(error, url))
       if (signal.aborted) throw stopped(uncertain || attempts.uncertainSinceMs !== undefined)
       return { text: troubleOf(error, url), afterMs: undefined, uncertain }
     }
@@ -149,6 +151,7 @@ class BatchPublisher implements Publisher {
       signal,
     })
     const said = await bodyOf(answer)
+    this.#answered = true
     if (answer.statusCode !== 200) return refusalOf(answer.statusCode ?? 0, answer.headers, said)
     const results = scanArray(said)
     if (!isProblem(results) && results.length === count && results.every(hasOffset)) return undefined

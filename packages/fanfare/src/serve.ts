@@ -6,26 +6,39 @@ import type { Io } from './io.ts'
 import { createLog } from './log.ts'
 import { dataMistakes, listenText, serverOptions, startMistakes } from './server-options.ts'
 import type { Settings } from './settings.ts'
+import { readTls } from './tls-files.ts'
 
 /** `fanfare serve`: runs until it is told to end, then drains. A second signal ends at once. */
 export async function runServe(settings: Settings, rest: readonly string[], io: Io): Promise<number> {
   if (rest.length > 0) return misused(io, `serve takes flags only, not ${JSON.stringify(rest[0])}${npmHint(io)}`)
-  const mistakes = [...(await startMistakes(settings)), ...dataMistakes(settings, io.directory)]
+  const { tls, mistakes: tlsMistakes } = readTls(settings, io.directory)
+  const mistakes = [...(await startMistakes(settings)), ...dataMistakes(settings, io.directory), ...tlsMistakes]
   tell(mistakes, io)
   if (mistakes.length > 0) return exitCodes.failed
   const log = createLog(settings.value('log'), io)
   const signals = endSignals(io)
   let server: FanfareServer | undefined
+  const stopRenewing = tls === undefined ? undefined : io.onHangUp(() => server !== undefined && renew(server, settings, io, log))
   try {
-    server = await createServer(serverOptions(settings, io.directory, log))
+    server = await createServer(serverOptions(settings, io.directory, tls, log))
     if (signals.count === 0) await announce(server, settings, log)
     return await serveUntilTold(server, signals, log)
   } catch (error) {
     await server?.close().catch((reason: unknown) => log.error({ reason }, 'the server could not be closed'))
     return failed(error, settings, io)
   } finally {
+    stopRenewing?.()
     signals.close()
   }
+}
+
+/** Reads the certificate and its key again; where something is wrong with them the old ones stay. */
+function renew(server: FanfareServer, settings: Settings, io: Io, log: Log): void {
+  const { tls, mistakes } = readTls(settings, io.directory)
+  const wrong = mistakes.map(({ where, text }) => `${where}: ${text}`).join('; ')
+  if (tls === undefined) log.error({}, `the certificate was not renewed, the old one stays: ${wrong}`)
+  // It says so itself.
+  else server.renewCertificate(tls)
 }
 
 async function announce(server: FanfareServer, settings: Settings, log: Log): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Log, ServerOptions } from '@fanfare/server'
+import type { Log, ServerOptions, TlsOptions } from '@fanfare/server'
 import { lookup } from 'node:dns/promises'
 import { existsSync, statSync } from 'node:fs'
 import { isIP } from 'node:net'
@@ -8,7 +8,7 @@ import type { Settings } from './settings.ts'
 import type { Listen } from './words.ts'
 
 /** What the library is told. */
-export function serverOptions(settings: Settings, directory: string, log: Log): ServerOptions {
+export function serverOptions(settings: Settings, directory: string, tls: TlsOptions | undefined, log: Log): ServerOptions {
   const transports = settings.get('transports')
   const origins = settings.get('origins')
   const hosts = settings.get('hosts')
@@ -17,6 +17,7 @@ export function serverOptions(settings: Settings, directory: string, log: Log): 
     engine: settings.value('engine'),
     data: resolve(directory, settings.value('data')),
     repair: settings.value('repair'),
+    ...(tls === undefined ? {} : { tls }),
     ...(transports === undefined ? {} : { transports }),
     ...(origins === undefined ? {} : { origins }),
     ...(hosts === undefined ? {} : { hosts }),

@@ -105,7 +105,7 @@ class SubscribeCall {
     while (!signal.aborted) {
       const ended = await connect(this.#begin())
       if (signal.aborted) return
-      if (ended.kind === 'refused') return this.#fail(ended.why)
+      if (ended.kind === 'refused' || (ended.lasting === true && !this.#heard)) return this.#fail(ended.why)
       if (!this.#lost) say(this.#io.stderr, `${ended.why}; connecting again`)
       this.#lost = true
       const delayMs = reconnectDelayMs({

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { pathInFile } from '../src/config-schema.ts'
 import { readFlags } from '../src/flags.ts'
 import { environmentName, optionNames, optionOf } from '../src/options.ts'
 import { readSettings } from '../src/settings.ts'
@@ -185,7 +186,7 @@ channels:
 limits:
   payloadbytes: 1KiB
   drainMs: soon
-tls: { cert: a, key: b }
+tls: { cert: a, keys: b }
 `
     expect(await mistakes(text)).toEqual([
       'fanfare.yaml:2:1: there is no key "engin" here; did you mean "engine"?',
@@ -197,7 +198,7 @@ tls: { cert: a, key: b }
       'fanfare.yaml:8:5: there is no key "mach" here; did you mean "match"?',
       'fanfare.yaml:10:3: there is no key "payloadbytes" here; did you mean "payloadBytes"?',
       'fanfare.yaml:11:12: limits.drainMs: a duration is a whole number with ms, s, m, h or d, such as 24h, not "soon"',
-      'fanfare.yaml:12:6: tls: TLS is not built yet: put a proxy that speaks it in front',
+      'fanfare.yaml:12:17: there is no key "keys" here; did you mean "key"?',
     ])
   })
 
@@ -259,12 +260,15 @@ tls: { cert: a, key: b }
 describe('the reference', () => {
   it('has every flag with its variable and its key, and no others', () => {
     const page = readFileSync(fileURLToPath(new URL('../../../docs/reference/options.md', import.meta.url)), 'utf8')
-    const rows = [...page.matchAll(/^\| `--([a-z-]+)` \| `([A-Z_]+)` \| (?:`([a-z-]+)`)? ?\|/gm)].map(([, flag, variable, key]) => [
+    const rows = [...page.matchAll(/^\| `--([a-z-]+)` \| `([A-Z_]+)` \| (?:`([a-z.-]+)`)? ?\|/gm)].map(([, flag, variable, key]) => [
       flag,
       variable,
       key,
     ])
-    const known = optionNames.map((name) => [name, environmentName(name), optionOf(name).inFile === false ? undefined : name])
+    const known = optionNames.map((name) => {
+      const inFile = optionOf(name).inFile !== false
+      return [name, environmentName(name), inFile ? pathInFile(name).join('.') : undefined]
+    })
     expect(rows.toSorted()).toEqual(known.toSorted())
   })
 })

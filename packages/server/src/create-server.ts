@@ -271,8 +271,9 @@ const idleCheckMs = 50
 const lastWordsMs = 1000
 
 /** Keep-alive connections become idle when their last answer is out; node doesn't close those by itself. */
-function closeServer({ server, cut }: Listener): Promise<void> {
-  cut()
+function closeServer(listener: Listener): Promise<void> {
+  const { server } = listener
+  listener.cut()
   return new Promise((resolve) => {
     const timer = setInterval(() => server.closeIdleConnections(), idleCheckMs)
     server.close(() => {

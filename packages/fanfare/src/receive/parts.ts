@@ -1,6 +1,6 @@
 import { isProblem, jsonString, scanObject } from '@fanfare/wire'
 import type { Gap, GapReason, JsonSlice } from '@fanfare/wire'
-import { channelPath, troubleOf } from '../http-client.ts'
+import { channelPath, isUntrusted, troubleOf } from '../http-client.ts'
 import type { Refusal } from '../http-client.ts'
 import type { Ended, Received } from './receive.ts'
 
@@ -21,7 +21,7 @@ export function endedBy(refusal: Refusal): Ended {
 
 /** What a broken connection means. */
 export function cutBy(error: unknown, url: URL): Ended {
-  return { kind: 'cut', why: troubleOf(error, url) }
+  return { kind: 'cut', why: troubleOf(error, url), lasting: isUntrusted(error) }
 }
 
 /** A publication as JSON, known by its members; undefined where it is none. */

@@ -13,8 +13,14 @@ export type Received =
 
 /** How one connection, or one round of polls, came to its end. */
 export type Ended =
-  /** Another one may go on where it stopped. */
-  | { readonly kind: 'cut'; readonly why: string; readonly baseMs?: number | undefined; readonly afterMs?: number | undefined }
+  /** Another one may go on where it stopped; of no use where it is `lasting` and nothing was ever heard. */
+  | {
+      readonly kind: 'cut'
+      readonly why: string
+      readonly baseMs?: number | undefined
+      readonly afterMs?: number | undefined
+      readonly lasting?: boolean
+    }
   /** Another one would be refused too. */
   | { readonly kind: 'refused'; readonly why: string }
 

@@ -13,6 +13,7 @@ export class TestIo implements Io {
   env: Record<string, string>
   readonly directory: string
   #onEnd: ((signal: string) => void)[] = []
+  #onHangUp: (() => void)[] = []
 
   constructor(options: { env?: Record<string, string>; directory?: string } = {}) {
     this.env = options.env ?? {}
@@ -24,6 +25,17 @@ export class TestIo implements Io {
     return () => {
       this.#onEnd = this.#onEnd.filter((other) => other !== call)
     }
+  }
+
+  onHangUp(call: () => void): () => void {
+    this.#onHangUp.push(call)
+    return () => {
+      this.#onHangUp = this.#onHangUp.filter((other) => other !== call)
+    }
+  }
+
+  hangUp(): void {
+    for (const call of this.#onHangUp) call()
   }
 
   signal(name = 'SIGINT'): void {

@@ -40,19 +40,23 @@ const listens = (): void => undefined
 /** Of any event; the types of node name each with its arguments. */
 type Emit = (this: Server, event: string, ...args: unknown[]) => boolean
 
+function emitOf(holder: Server): Emit {
+  return Reflect.get(holder, 'emit') as Emit
+}
+
 /** One for each server, however many are attached. */
 class Door {
   readonly #server: Server
   /** An `emit` that the server had of its own; else that of its class counts, whoever changes it later. */
-  readonly #own: Server['emit'] | undefined
-  readonly #passing: Server['emit']
+  readonly #own: Emit | undefined
+  readonly #passing: Emit
   /** The longest prefix first. */
   #guests: readonly Guest[] = []
 
   constructor(server: Server) {
     this.#server = server
-    this.#own = Object.hasOwn(server, 'emit') ? server.emit : undefined
-    const passOn = (): Emit => (this.#own ?? (Object.getPrototypeOf(server) as Server).emit) as Emit
+    this.#own = Object.hasOwn(server, 'emit') ? emitOf(server) : undefined
+    const passOn = (): Emit => this.#own ?? emitOf(Object.getPrototypeOf(server) as Server)
     this.#passing = (event: string, ...args: unknown[]): boolean => this.#takes(event, args) || passOn().call(server, event, ...args)
     server.emit = this.#passing
   }
@@ -82,7 +86,7 @@ class Door {
     if (this.#guests.length > 0) return
     for (const event of announced) this.#server.off(event, listens)
     // Where somebody has put an `emit` of their own before this one, it stays and passes everything on.
-    if (this.#server.emit !== this.#passing) return
+    if (emitOf(this.#server) !== this.#passing) return
     if (this.#own !== undefined) this.#server.emit = this.#own
     else Reflect.deleteProperty(this.#server, 'emit')
     doors.delete(this.#server)
