@@ -5,18 +5,20 @@ import { FanfareError } from '@fanfare/wire'
 
 /**
  * A request that offers another protocol than WebSocket, such as the `h2c` of Java's HttpClient and of `curl --http2`. The offer may be ignored (RFC 9110,
- * section 7.8), but node has let go of the connection already: the body is read here, and the answer is the last on it.
+ * section 7.8), but node has let go of the connection already: the body is read here, and the answer is the last on it. `given` and `head` are what node gave
+ * with the upgrade.
  */
 export function answerDeclined(
   req: IncomingMessage,
-  socket: Duplex,
+  given: Duplex,
   head: Buffer,
   answer: (req: IncomingMessage, res: ServerResponse) => void,
 ): void {
+  const { socket } = req
   if (!(socket instanceof Socket) || req.headers['transfer-encoding'] !== undefined) {
     throw new FanfareError('upgrade-invalid', 'a body in chunks can not come with an offer to upgrade')
   }
-  const asked = withoutUpgrade(req, socket)
+  const asked = hasItsBody(req, given) ? req : withoutUpgrade(req, socket)
   const res = new ServerResponse(asked)
   res.shouldKeepAlive = false
   res.assignSocket(socket)
@@ -27,8 +29,24 @@ export function answerDeclined(
     res.destroyed = true
     res.emit('close')
   })
-  feedBody(asked, socket, head)
+  if (asked === req) letBodyCome(req, given)
+  else feedBody(asked, socket, head)
+  socket.once('close', () => {
+    if (!asked.complete) asked.destroy()
+  })
   answer(asked, res)
+}
+
+/** Since Node 25 a request that offers an upgrade has its body itself; where that is still to come, a stream is given that holds back what follows it. */
+function hasItsBody(req: IncomingMessage, given: Duplex): boolean {
+  return given !== req.socket || req.readableLength > 0
+}
+
+/** What follows the body is dropped. Reading it would make node read the body too: so not before that has been taken. */
+function letBodyCome(req: IncomingMessage, given: Duplex): void {
+  given.on('end', () => given.destroy())
+  if (req.complete) given.resume()
+  else req.once('end', () => given.resume())
 }
 
 /** Node has ended the request that it gave; this one has its head, and its body is still to come. */
@@ -55,7 +73,4 @@ function feedBody(req: IncomingMessage, socket: Socket, head: Buffer): void {
   else take(head)
   socket.on('data', take)
   socket.on('end', () => socket.destroy())
-  socket.once('close', () => {
-    if (!req.complete) req.destroy()
-  })
 }

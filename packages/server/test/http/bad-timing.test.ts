@@ -183,6 +183,24 @@ describe('an upgrade that is none', () => {
     await stream.until('the publication', (pending) => (pending.includes('data: over the stream\n') ? true : undefined))
   })
 
+  it('is answered without it where the body comes later, in pieces', async () => {
+    const connection = await openRaw(port)
+    const headers = [
+      ['Connection', 'Upgrade'],
+      ['Upgrade', 'h2c'],
+      ['Content-Length', '6'],
+    ] as const
+    connection.send(requestBytes(port, { method: 'POST', path: '/channels/offered-late', headers }))
+    for (const piece of ['abc', 'def']) {
+      // Another connection is answered behind what was sent: the server has read it.
+      await poll(port, '/channels/other')
+      connection.send(Buffer.from(piece))
+    }
+    expect((await readHead(connection)).status).toBe(201)
+    expect((await poll(port, '/channels/offered-late?since=earliest')).publications.map(({ data }) => data)).toEqual(['abcdef'])
+    await connection.untilEnd()
+  })
+
   it('leaves the server as it was', async () => {
     await publish(port, 'after-upgrades', 'x')
     expect((await send(port, { path: '/healthz' })).status).toBe(200)
