@@ -41,6 +41,7 @@ export interface BedParts {
   foreignToken?(channel: string): Promise<string>
   trimmed(bed: Bed): Promise<Trimmed>
   onEnd(close: () => Promise<void> | void): void
+  onTake(taker: Taker): void
 }
 
 export function makeBed(parts: BedParts): Bed {
@@ -49,6 +50,7 @@ export function makeBed(parts: BedParts): Bed {
   const take = (row: ReceiverRow, ask: Ask): Taker => {
     const taker = new Taker(row, url, ask)
     onEnd(() => taker.cut())
+    parts.onTake(taker)
     return taker
   }
   const bed: Bed = {

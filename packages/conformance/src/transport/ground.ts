@@ -1,10 +1,11 @@
 import type { EngineFault } from '../faults.ts'
 import { sseReceiver } from '../receivers/sse.ts'
-import { makeBed } from './bed.ts'
-import type { Bed, BedParts, Trimmed } from './bed.ts'
+import type { Bed, Trimmed } from './bed.ts'
 import { Publisher } from './publisher.ts'
 import { shortKeep } from './row.ts'
 import type { ServerRow } from './row.ts'
+import { openScope } from './scope.ts'
+import type { Scope } from './scope.ts'
 
 /** A server that was started for the suite. */
 export interface Ground {
@@ -14,11 +15,6 @@ export interface Ground {
   scope(): Scope
   restart(): Promise<void>
   close(): Promise<void>
-}
-
-export interface Scope {
-  readonly bed: Bed
-  end(): Promise<void>
 }
 
 let channelsMade = 0
@@ -47,17 +43,6 @@ export async function openGround(row: ServerRow, fault?: EngineFault): Promise<G
       publisher.close()
       await server.close()
       await (await other)?.close()
-    },
-  }
-}
-
-export function openScope(parts: Omit<BedParts, 'onEnd'>): Scope {
-  const closers: (() => Promise<void> | void)[] = []
-  const bed = makeBed({ ...parts, onEnd: (close) => void closers.push(close) })
-  return {
-    bed,
-    async end() {
-      for (const close of closers.splice(0).toReversed()) await close()
     },
   }
 }
