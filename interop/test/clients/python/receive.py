@@ -33,10 +33,22 @@ def stream(since):
             message = json.loads(line)
             if "offset" in message:
                 take(message["cursor"], message["data"], message["offset"])
-            elif "cursor" not in message:
-                print(line.decode(), end="", flush=True)
+            elif message.get("error", {}).get("retry"):
                 return
+            elif "cursor" not in message:
+                sys.exit(line.decode())
             yield message["cursor"]
+
+
+class ComeAgain(http.client.HTTPException):
+    """The server is busy or goes down."""
+
+
+def check(status, body):
+    if status in (429, 503):
+        raise ComeAgain(body)
+    if status != 200:
+        sys.exit(f"{status} {body.decode()}")
 
 
 def opened(since, accept, query=""):
@@ -44,7 +56,7 @@ def opened(since, accept, query=""):
     connection.request("GET", f"{ADDRESS.path}?since={since}{query}", headers={"Accept": accept})
     answer = connection.getresponse()
     if answer.status != 200:
-        sys.exit(f"{answer.status} {answer.read().decode()}")
+        check(answer.status, answer.read())
     return connection, answer
 
 
@@ -85,6 +97,8 @@ def parts(since):
         if "Content-Length" not in fields:
             break
         body = answer.read(int(fields["Content-Length"]))
+        if fields["Fanfare-Error"] == "draining":
+            break
         if "Fanfare-Offset" in fields:
             take(fields["Fanfare-Cursor"], json.loads(body), fields["Fanfare-Offset"])
         yield fields["Fanfare-Cursor"]
@@ -100,8 +114,7 @@ def long_polls(since):
         connection.request("GET", f"{ADDRESS.path}?since={since}", headers={"Prefer": "wait=20"})
         answer = connection.getresponse()
         body = answer.read()
-        if answer.status != 200:
-            sys.exit(f"{answer.status} {body.decode()}")
+        check(answer.status, body)
         for one in json.loads(body)["publications"]:
             take(one["cursor"], one["data"], one["offset"])
         since = answer.headers["Fanfare-Cursor"]
@@ -115,7 +128,8 @@ while True:
         for place in ways[TRANSPORT](place):
             pass
     except HTTPError as error:
-        sys.exit(f"{error.code} {error.read().decode()}")
+        if error.code != 503:
+            sys.exit(f"{error.code} {error.read().decode()}")
     except (OSError, http.client.HTTPException):
         pass
     time.sleep(0.1)

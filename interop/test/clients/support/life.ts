@@ -15,6 +15,8 @@ export interface Life {
   readonly directory: string
   /** kill -9, and the next start; resolves when that listens. */
   kill(): Promise<void>
+  /** SIGTERM, and the next start when it has drained. */
+  restart(): Promise<void>
   /** kill -9. */
   die(): Promise<void>
   /** The start after it died; resolves when it listens. */
@@ -42,6 +44,12 @@ export async function live(...flags: string[]): Promise<Life> {
     directory,
     async kill() {
       await end()
+      server = await start()
+    },
+    async restart() {
+      server.child.kill('SIGTERM')
+      const code = await server.ended
+      if (code !== 0) throw new Error(`the server ended with ${code}: ${server.stderr()}`)
       server = await start()
     },
     die: end,

@@ -140,6 +140,8 @@ function fetchClient(name: string, accept: string, query: string, body: Body): C
           headers: { Accept: accept },
           signal: stopped.signal,
         })
+        // The server goes down: come again.
+        if (response.status === 503) return
         if (response.status !== 200) return taking.trouble(`${response.status} ${await response.text()}`)
         for await (const heard of body(response)) place = tell(heard, taking) ?? place
       }

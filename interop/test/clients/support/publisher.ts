@@ -80,10 +80,10 @@ export class Publisher {
         (error: unknown) => error as Error,
       )
       if (!(answer instanceof Error)) {
-        if (answer.status !== 201) throw new Error(`a publish was refused: ${answer.status} ${answer.body}`)
-        return JSON.parse(answer.body) as Omit<Published, 'data'>
+        if (answer.status === 201) return JSON.parse(answer.body) as Omit<Published, 'data'>
+        if (answer.status !== 503) throw new Error(`a publish was refused: ${answer.status} ${answer.body}`)
       }
-      // The server was killed; what was on its way is sent again with its key.
+      // The server was killed, or goes down: what was on its way is sent again with its key.
       await sleep(retryMs, undefined, { signal: this.#ends.signal })
     }
   }

@@ -16,12 +16,15 @@ interface Message {
   readonly offset?: number
   readonly data?: unknown
   readonly gap?: unknown
-  readonly error?: unknown
+  readonly error?: { readonly retry?: boolean }
+  readonly close?: { readonly reconnect?: boolean }
 }
 
 /** One object of an envelope's kind: a publication, a place, a gap or an error. */
 export function heardOf(text: string): Heard {
-  const { cursor, offset, data, gap, error } = JSON.parse(text) as Message
+  const { cursor, offset, data, gap, error, close } = JSON.parse(text) as Message
+  // A server that goes down says when to come again; the connection ends behind it.
+  if (error?.retry === true || close?.reconnect === true) return {}
   if (gap !== undefined || error !== undefined || cursor === undefined) return { trouble: text }
   return offset === undefined ? { cursor } : { publication: { data, offset, cursor }, cursor }
 }
@@ -97,7 +100,7 @@ export function partReader(): Reader {
 
 function heardPart(fields: ReadonlyMap<string, string>, body: string): Heard {
   const cursor = fields.get('fanfare-cursor')
-  if (cursor === undefined) return { trouble: body }
+  if (cursor === undefined) return fields.get('fanfare-error') === 'draining' ? {} : { trouble: body }
   const offset = fields.get('fanfare-offset')
   return offset === undefined ? { cursor } : { cursor, publication: { data: JSON.parse(body) as unknown, offset: Number(offset), cursor } }
 }

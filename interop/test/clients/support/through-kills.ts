@@ -7,10 +7,14 @@ import { asTaken, Taking } from './taking.ts'
 
 const channel = 'clients/numbers'
 const total = 600
-/** The server is killed when so many are published; publishing goes on at once, against nobody. */
-const kills = [200, 400]
+/** When so many are published the server goes; publishing goes on at once, against nobody. */
+const ends = [
+  { count: 150, by: 'kill' },
+  { count: 300, by: 'restart' },
+  { count: 400, by: 'kill' },
+] as const
 
-/** All clients receive from one server while it is killed twice; then each of them is a test. */
+/** All clients receive from one server while it is killed, restarted and killed; then each of them is a test. */
 export function throughKills(clients: readonly Client[]): void {
   const takings = new Map(clients.map((client) => [client.name, new Taking()]))
   let life: Life | undefined
@@ -31,9 +35,9 @@ export function throughKills(clients: readonly Client[]): void {
     await publishing.publishTo(1)
     await allHave(1)
     let all = publishing.publishTo(total - 100)
-    for (const count of kills) {
+    for (const { count, by } of ends) {
       await publishing.until(count)
-      await life.kill()
+      await life[by]()
     }
     await all
     // They have caught up, and the rest comes live.
@@ -50,7 +54,7 @@ export function throughKills(clients: readonly Client[]): void {
   })
 
   for (const { name } of clients) {
-    it(`${name} gets ${total} publications in order, once, through two kill -9 of the server`, () => {
+    it(`${name} gets ${total} publications in order, once, through two kill -9 and a planned restart of the server`, () => {
       const taking = takings.get(name) ?? new Taking()
       const published = publisher?.published ?? []
       expect(published.map(({ offset }) => offset)).toEqual(Array.from({ length: total }, (_, index) => index + 1))
