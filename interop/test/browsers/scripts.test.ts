@@ -17,7 +17,7 @@ let stand: Stand
 let publisher: Publisher
 
 beforeAll(async () => {
-  stand = new Stand(await freePort(), [])
+  stand = new Stand(await freePort())
   await stand.start()
   publisher = new Publisher(stand.url)
 })

@@ -32,7 +32,7 @@ export class Stand {
   readonly #directory = mkdtempSync(join(tmpdir(), 'fanfare-browsers-'))
   #running: Command | undefined
 
-  constructor(port: number, origins: readonly string[]) {
+  constructor(port: number, origins: readonly string[] = ['http://app.localhost']) {
     this.port = port
     const settings = { listen: `127.0.0.1:${port}`, transports: 'all', hosts: [serverHost], origins, limits: { heartbeatMs: 1000 } }
     writeFileSync(join(this.#directory, 'fanfare.yaml'), JSON.stringify(settings))

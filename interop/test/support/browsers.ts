@@ -70,6 +70,11 @@ export function inBrowsers(body: (open: Browser['open'], name: string) => void, 
   }
 }
 
+/** Browsers ask for an icon by themselves. */
+function note(problems: string[], text: string, url: string): void {
+  if (!url.endsWith('/favicon.ico')) problems.push(`${text} (${url})`)
+}
+
 async function launchChromium(executablePath: string): Promise<Browser> {
   const { chromium } = await import('playwright-core')
   // Its sandbox does not work for root, which is who one is in a container.
@@ -81,7 +86,7 @@ async function launchChromium(executablePath: string): Promise<Browser> {
       const page = await context.newPage()
       const problems: string[] = []
       page.on('console', (message) => {
-        if (message.type() === 'error') problems.push(`${message.text()} (${message.location().url})`)
+        if (message.type() === 'error') note(problems, message.text(), message.location().url)
       })
       page.on('pageerror', (error) => problems.push(String(error)))
       await page.goto(url, { waitUntil: 'domcontentloaded', timeout: patienceMs })
@@ -103,7 +108,7 @@ async function launchFirefox(executablePath: string): Promise<Browser> {
       const page = await browser.newPage()
       const problems: string[] = []
       page.on('console', (message) => {
-        if (message.type() === 'error') problems.push(`${message.text()} (${message.location().url ?? ''})`)
+        if (message.type() === 'error') note(problems, message.text(), message.location().url ?? '')
       })
       page.on('pageerror', (error) => problems.push(String(error)))
       if (view !== undefined) await page.setViewport({ width: view.width, height: view.height })
