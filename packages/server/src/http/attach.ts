@@ -128,17 +128,17 @@ class Door {
   }
 
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-    if (dropped(socket)) return true
+    if (dropped(req.socket)) return true
     const guest = this.#guestFor(req)
-    const active = activeResponse(socket)
+    const active = activeResponse(req.socket)
     // It was sent ahead of an answer that is still to come, and node has let go of the connection: nothing can be said on it any more.
     if (active !== undefined && (guest !== undefined || this.#others('upgrade') === 0 || this.#guestFor(active.req) !== undefined)) {
       socket.destroy()
       return true
     }
     if (guest !== undefined) {
-      guest.uses(socket)
-      guest.links.add(socket)
+      guest.uses(req.socket)
+      guest.links.add(req.socket)
       upgrade(guest.site, req, socket, head)
       return true
     }

@@ -68,7 +68,7 @@ function listenOn(server: Server, site: Site): () => void {
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => answer(site, req, res)
   const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // It was sent ahead of an answer that is still to come, and node has let go of the connection: nothing can be said on it any more.
-    if (streamingSockets.has(socket) || activeResponse(socket) !== undefined) socket.destroy()
+    if (streamingSockets.has(req.socket) || activeResponse(req.socket) !== undefined) socket.destroy()
     else upgrade(site, req, socket, head)
   }
   server.on('request', onRequest)
