@@ -4,6 +4,7 @@ import { channelPrefix } from './channel-name.ts'
 import { head, remove } from './channel.ts'
 import type { Exchange } from './exchange.ts'
 import { refuse, writeHead } from './exchange.ts'
+import { page } from './page.ts'
 import { publish } from './publish.ts'
 import { receiveOne, receivePosted, receiveSeveral } from './receive.ts'
 import { alive, description, metricsPage, presence, ready } from './service.ts'
@@ -20,6 +21,7 @@ function upgradeOnly(exchange: Exchange): void {
 }
 
 const exact: ReadonlyMap<string, Route> = new Map([
+  ['/', route({ GET: page, HEAD: page })],
   ['/subscribe', route({ GET: receiveSeveral, POST: receivePosted })],
   ['/publish', route({ POST: publishBatch })],
   ['/connect', route({ GET: upgradeOnly })],

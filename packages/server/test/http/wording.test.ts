@@ -21,7 +21,7 @@ afterEach(closeRaw)
 const json = [['Content-Type', 'application/json']] as const
 
 describe('what is said', () => {
-  it.each(['/', '/index.html', '/channel/news', '/channels'])('at %s, which is no address, is where publications are', async (path) => {
+  it.each(['/index.html', '/channel/news', '/channels'])('at %s, which is no address, is where publications are', async (path) => {
     const { detail } = expectProblem(await send(port, { path }), 404, 'address-unknown')
     expect(detail).toContain('/channels/{channel}')
     expect(detail).toContain('/openapi.json')

@@ -1,0 +1,125 @@
+import { showCommands } from './commands.js'
+import { byId, element } from './dom.js'
+import { Lane } from './lane.js'
+import { LaneView } from './lane-view.js'
+import { jsonp, longPoll, poll } from './polls.js'
+import { openPublisher } from './publish.js'
+import { isMultiplexed } from './slots.js'
+import { eventSource, foreverFrame, multipart, problemOf, stream, webSocket } from './streams.js'
+
+const transports = [eventSource, webSocket, stream, longPoll, poll, multipart, foreverFrame, jsonp]
+/** So many of what is kept are shown at first. */
+const shownAtFirst = 5
+/** Ids of this page's own publications whose times are remembered. */
+const mostSent = 1000
+
+const facts = JSON.parse(byId('facts').textContent)
+const base = new URL('.', location.href)
+const lanes = []
+const sent = new Map()
+const ownIds = `page-${crypto.getRandomValues(new Uint32Array(2)).join('-')}-`
+let ids = 0
+
+/** What lanes and the box share. */
+const page = {
+  channel: facts.channel,
+  heartbeatMs: facts.limits.heartbeatMs,
+  /** The highest offset that anybody here knows of. */
+  head: facts.head,
+  channelAddress: new URL(`channels/${facts.channelPath}`, base).href,
+  batchAddress: new URL('publish', base).href,
+
+  address(transport, cursor, parameters) {
+    const address = new URL(this.channelAddress)
+    const place = cursor === undefined ? { last: shownAtFirst } : { since: cursor }
+    for (const [name, value] of Object.entries({ transport, ...place, ...parameters })) address.searchParams.set(name, value)
+    return address.href
+  },
+
+  /** An id for a publication that goes out now. */
+  sends() {
+    const id = ownIds + ++ids
+    sent.set(id, performance.now())
+    if (sent.size > mostSent) sent.delete(sent.keys().next().value)
+    return id
+  },
+
+  delayOf({ id, time }) {
+    const begun = sent.get(id)
+    return begun === undefined ? { ms: Date.now() - time, exact: false } : { ms: performance.now() - begun, exact: true }
+  },
+
+  seen({ event, offset }) {
+    if (offset > this.head) this.head = offset
+    if (event !== undefined) this.learn(event, offset)
+  },
+
+  learn(event, offset) {
+    for (const lane of lanes) lane.learn(event, offset)
+  },
+}
+
+function showHere() {
+  const { engine, keep, limits, version, node, transports: names } = facts
+  const on = Object.keys(names).filter((name) => names[name])
+  const rows = [
+    ['Fanfare', `${version} · node ${node}`],
+    ['Engine', `${engine.name}: ${engine.promise}`],
+    ['Transports', on.join(', ')],
+    ['Keeps', keep],
+    ['Payload', limits.payload],
+    ['Heartbeat', `${limits.heartbeatMs / 1000} s`],
+  ]
+  byId('here').append(...rows.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))))
+}
+
+function openLanes() {
+  for (const transport of transports) {
+    const view = new LaneView(transport)
+    byId('lanes').append(view.root)
+    if (facts.transports[transport.name] === true) lanes.push(new Lane(transport, page, view))
+    else view.off('Add it to the option transports, or start the server with --transports all.')
+  }
+  const held = transports.filter(({ name, held }) => held && facts.transports[name] === true).length
+  if (!isMultiplexed() && held > 0) {
+    byId('connections').textContent =
+      `Over HTTP/1.1 a browser opens six connections to a server, for all its tabs together; ${held} lanes of this page hold one each. ` +
+      'A lane of another tab waits until a connection is free.'
+    byId('connections').hidden = false
+  }
+  for (const lane of lanes) lane.start()
+}
+
+function notice(...parts) {
+  byId('notice').replaceChildren(...parts)
+  byId('notice').hidden = false
+}
+
+/** A page of the server itself may be refused, where lists say so or a proxy changes the Host. Only requests that bear an Origin tell. */
+async function checkOrigin() {
+  const response = await fetch(page.channelAddress, { method: 'OPTIONS' }).catch(() => undefined)
+  if (response === undefined || response.ok) return
+  const { code, message } = await problemOf(response)
+  if (code !== 'origin-refused') return notice(message)
+  const option = element('code', {}, `origins: ["${location.origin}"]`)
+  notice('This page may not publish or open a WebSocket: the server does not know its origin. Add it to the configuration: ', option)
+}
+
+function begin() {
+  byId('channel').value = facts.channel
+  byId('channel-form').addEventListener('submit', (submitted) => {
+    submitted.preventDefault()
+    location.search = new URLSearchParams({ channel: byId('channel').value.trim() }).toString()
+  })
+  showHere()
+  if (facts.problem !== undefined) return notice(facts.problem)
+  document.title = `${facts.channel} · Fanfare`
+  showCommands(facts.commands, page.channelAddress.replaceAll("'", '%27'))
+  openPublisher(page)
+  openLanes()
+  void checkOrigin()
+}
+
+// Not before: a forever-iframe is a part of what loads.
+if (document.readyState === 'complete') begin()
+else addEventListener('load', begin)
