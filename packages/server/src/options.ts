@@ -18,7 +18,7 @@ export interface ServerOptions {
   readonly tls?: TlsOptions
   /** Transports to switch on. Default: all but `iframe` and `jsonp`. */
   readonly transports?: 'all' | readonly TransportName[]
-  /** Origins of pages that may use the server, such as `https://app.example.com`. */
+  /** Origins of pages that may use the server, such as `https://app.example.com`. Default: those of the host that was asked for, and loopback ones on loopback. */
   readonly origins?: readonly string[]
   /** Hosts that the server answers for, such as `push.example.com`; with a port where it is not the scheme's own. */
   readonly hosts?: readonly string[]

@@ -18,7 +18,7 @@ export interface Visitor {
 /** One guard stands before every address and every upgrade. It answers the allowed origin, or undefined without one; else it throws. */
 export interface Guard {
   check(visitor: Visitor): string | undefined
-  /** May pages of this origin use the server that was asked for as `host`? */
+  /** May pages of this origin use the server that was asked for as `host`, which has passed? */
   allows(origin: string, host: string | undefined): boolean
 }
 
@@ -80,9 +80,8 @@ function isOriginAllowed(origin: string, host: string | undefined, settings: Gua
   if (host === undefined) return false
   // Behind a proxy everybody has a localhost of their own: only a request that names this machine itself comes from a page on it.
   if (settings.loopback && isLoopback(portless(host)) && isLoopback(portless(authority))) return true
-  // A page of this very server: its Host has passed, and where lists are configured they say it all.
-  const open = settings.insecure && settings.origins === undefined
-  return open && withoutPort(authority, found?.[1]) === withoutPort(host, found?.[1])
+  // A page of this very server: its Host has passed. The proxy before it may speak TLS, so that either scheme is its own. A list of origins says it all.
+  return settings.origins === undefined && withoutPort(authority, found?.[1]) === withoutPort(host, found?.[1])
 }
 
 function portless(authority: string): string {

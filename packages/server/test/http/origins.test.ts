@@ -337,10 +337,62 @@ describe('on a loopback address, behind a proxy for a listed host', () => {
     expect([answer.status, header(answer, 'access-control-allow-origin')]).toEqual([200, 'http://localhost:3000'])
   })
 
-  it('a Host on the list makes no origin of that name', async () => {
-    const server = await startServer({ hosts: ['push.example.com'] })
-    await expectRefused(server.port, [...behindProxy, ['Origin', 'https://push.example.com']], 'origin-refused')
-    await server.close()
+  it('a Host on the list makes no origin of that name where origins are listed', async () => {
+    await expectRefused(listed.port, [...behindProxy, ['Origin', 'https://push.example.com']], 'origin-refused')
+  })
+
+  describe('without a list of origins', () => {
+    let hosted: TestServer
+
+    beforeAll(async () => (hosted = await startServer({ hosts: ['push.example.com', 'other.example.com:8443'] })))
+    afterAll(async () => await hosted.close())
+
+    it.each([
+      ['https://push.example.com', 'push.example.com'],
+      ['http://push.example.com', 'push.example.com'],
+      ['https://push.example.com', 'PUSH.example.com:443'],
+      ['http://push.example.com:8080', 'push.example.com:8080'],
+      ['https://other.example.com:8443', 'other.example.com:8443'],
+    ])('%s is a page of the server itself under %s, and is let in', async (origin, host) => {
+      for (const [way, attempt] of ways) {
+        if (way === 'delete') continue
+        const answer = await attempt(hosted.port, [
+          ['Host', host],
+          ['Origin', origin],
+        ])
+        expect({ way, status: [101, 200, 201].includes(answer.status) ? 'let in' : answer.status }).toEqual({ way, status: 'let in' })
+        if (answer.status !== 101) expect(header(answer, 'access-control-allow-origin')).toBe(origin)
+      }
+    })
+
+    it.each([
+      ['https://other.example.com:8443', 'push.example.com'],
+      ['https://push.example.com', 'other.example.com:8443'],
+      ['https://push.example.com:8443', 'push.example.com'],
+      ['http://push.example.com', 'push.example.com:443'],
+      ['https://push.example.com', 'push.example.com:80'],
+      ['https://push.example.com', '127.0.0.1'],
+      ['https://a.push.example.com', 'push.example.com'],
+      ['https://push.example.com.evil.example', 'push.example.com'],
+      ['https://push.example.com@evil.example', 'push.example.com'],
+      ['ftp://push.example.com', 'push.example.com'],
+      ['http://localhost', 'push.example.com'],
+      ['null', 'push.example.com'],
+    ])('%s is another one than %s, and is refused', async (origin, host) => {
+      const headers = [
+        ['Host', host],
+        ['Origin', origin],
+      ] as const
+      await expectRefused(hosted.port, headers, 'origin-refused', [400, 403])
+    })
+
+    it('a page of a Host that is not listed is DNS rebinding, whatever it calls itself', async () => {
+      const headers = [
+        ['Host', 'evil.example'],
+        ['Origin', 'http://evil.example'],
+      ] as const
+      await expectRefused(hosted.port, headers, 'host-refused', [400, 403])
+    })
   })
 
   it('a foreign host is told which option lets it in', async () => {
