@@ -24,7 +24,7 @@ export const transportNames = ['websocket', 'sse', 'stream', 'long-poll', 'poll'
 export type TransportName = (typeof transportNames)[number]
 
 /** Transports over which `subscribe` can receive. */
-export const receivingTransports = ['sse', 'stream', 'websocket', 'long-poll', 'poll'] as const
+export const receivingTransports = ['sse', 'stream', 'websocket', 'long-poll', 'poll', 'multipart'] as const
 export type ReceivingTransport = (typeof receivingTransports)[number]
 
 /** A flag, which is an environment variable and a key of the configuration file too. */

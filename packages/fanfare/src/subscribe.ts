@@ -10,6 +10,7 @@ import type { Io } from './io.ts'
 import type { ReceivingTransport } from './options.ts'
 import { payloadOf } from './payload.ts'
 import { Printer } from './printer.ts'
+import { receiveMultipart } from './receive/multipart.ts'
 import { receiveLongPoll, receivePoll } from './receive/poll.ts'
 import type { Receive, Received } from './receive/receive.ts'
 import { receiveSse } from './receive/sse.ts'
@@ -24,6 +25,7 @@ const transports: Readonly<Record<ReceivingTransport, Receive>> = {
   websocket: receiveWebSocket,
   'long-poll': receiveLongPoll,
   poll: receivePoll,
+  multipart: receiveMultipart,
 }
 
 /** `fanfare subscribe`: prints what is published until it is ended. */

@@ -11,7 +11,7 @@ import { cuttingProxy } from './support/cutting-proxy.ts'
 import { fakeServer, problem } from './support/fake-server.ts'
 import { TestIo, temporaryDirectory } from './support/io.ts'
 
-const transports = ['sse', 'stream', 'websocket', 'long-poll', 'poll'] as const
+const transports = ['sse', 'stream', 'websocket', 'long-poll', 'poll', 'multipart'] as const
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {
