@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -108,6 +109,16 @@ describe('what the guide has for others', () => {
     const [unit] = blocksLike('ini')
     expect(unit?.text.match(/^\[\w+\]$/gm)).toEqual(['[Unit]', '[Service]', '[Install]'])
     expect(unit?.text).toMatch(/^ExecStart=\/usr\/bin\/node \S+packages\/fanfare\/bin\/fanfare\.mjs serve /m)
+  })
+
+  it.each(onPath('systemd-analyze') ? blocksLike('ini') : [])('for systemd has no key that it ignores: line $line', ({ text }) => {
+    const directory = temporaryDirectory()
+    const unit = join(directory.path, 'fanfare.service')
+    writeFileSync(unit, text.replace('/usr/bin/node', process.execPath))
+    const { status, stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' })
+    directory.remove()
+    // It speaks of other units of the machine too.
+    expect([status, stderr.split('\n').filter((line) => line.includes('fanfare.service'))]).toEqual([0, []])
   })
 })
 
