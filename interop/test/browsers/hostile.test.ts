@@ -2,6 +2,7 @@ import { createServer } from '@fanfare/server'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { inBrowsers, patienceMs } from '../support/browsers.ts'
 import type { Page } from '../support/browsers.ts'
+import { pageScript } from './lanes.ts'
 import type { LaneReport, Plan } from './lanes.ts'
 import { countsOf, freePort, PageServer, Publisher, reportOf, Stand } from './stand.ts'
 import type { Payload } from './stand.ts'
@@ -68,10 +69,32 @@ inBrowsers((open) => {
     await expectNothing(async () => await reportOf(page), 4)
   })
 
+  const startInside = async (page: Page, kind: 'data' | 'sandbox', plan: Partial<Plan>): Promise<void> => {
+    const full = JSON.stringify({ base: stand.listedUrl, channel: 'secrets', lanes, ...plan })
+    return page.evaluate(`lanes.startInside('${kind}', ${full}, ${JSON.stringify(pageScript())})`)
+  }
+  const insideOf = async (page: Page): Promise<readonly LaneReport[]> =>
+    JSON.parse(await page.evaluate<string>('lanes.insideReport()')) as LaneReport[]
+
   it.each(['data', 'sandbox'] as const)('the origin null gets nothing: %s', { timeout: patienceMs }, async (kind) => {
     const page = await hostilePage()
-    await page.evaluate(`lanes.startInside('${kind}', ${JSON.stringify({ base: stand.listedUrl, channel: 'secrets', lanes })})`)
-    await expectNothing(async () => JSON.parse(await page.evaluate<string>('lanes.insideReport()')) as LaneReport[], lanes.length)
+    await startInside(page, kind, {})
+    await expectNothing(async () => await insideOf(page), lanes.length)
+  })
+
+  it("nor does it within a page of the server's own origin, whose referrer it has", { timeout: patienceMs }, async () => {
+    const page = await open(`${stand.url}/metrics`)
+    await page.evaluate(pageScript())
+    await startInside(page, 'sandbox', { base: stand.url })
+    await expectNothing(async () => await insideOf(page), lanes.length)
+  })
+
+  // For JSONP only the page's own origin can be told from a sandbox in it (script-guard.ts).
+  it('nor within a page of an origin that is on the list, but for JSONP', { timeout: patienceMs }, async () => {
+    const page = await open(`http://app.localhost:${pages.port}/`)
+    const others = lanes.filter((lane) => lane !== 'jsonp')
+    await startInside(page, 'sandbox', { lanes: others })
+    await expectNothing(async () => await insideOf(page), others.length)
   })
 
   it(

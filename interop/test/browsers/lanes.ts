@@ -35,8 +35,8 @@ export interface LaneReport {
 /** What `globalThis.lanes` is in the page. */
 export interface Lanes {
   start(plan: Plan): void
-  /** In a frame of opaque origin: sandboxed, or a data: URL. Its report is `insideReport`. */
-  startInside(kind: 'sandbox' | 'data', plan: Plan): void
+  /** In a frame of opaque origin, sandboxed or a data: URL, that runs the script (`pageScript`). Its report is `insideReport`. */
+  startInside(kind: 'sandbox' | 'data', plan: Plan, script: string): void
   /** `LaneReport[]` as JSON. */
   report(): string
   insideReport(): string
@@ -88,7 +88,6 @@ export function digest(text: string): string {
 function installLanes(): void {
   const all: Lane[] = []
   const calls: Lanes['calls'] = {}
-  const source = document.currentScript?.textContent ?? ''
   let insideReport = '[]'
 
   function address({ plan, cursor }: Lane, transport: string, words: Readonly<Record<string, string>> = {}): string {
@@ -351,9 +350,9 @@ function installLanes(): void {
         openers[name]?.(lane)
       }
     },
-    startInside(kind, plan) {
+    startInside(kind, plan, script) {
       const post = 'setInterval(() => parent.postMessage({ inside: lanes.report() }, "*"), 100)'
-      const html = `<body><script>${source};lanes.start(${JSON.stringify(plan)});${post}</script>`
+      const html = `<body><script>${script};lanes.start(${JSON.stringify(plan)});${post}</script>`
       const frame = document.createElement('iframe')
       addEventListener('message', ({ data, source: from }: MessageEvent<{ inside?: string }>) => {
         if (from === frame.contentWindow) insideReport = data.inside ?? insideReport

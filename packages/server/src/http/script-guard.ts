@@ -4,7 +4,8 @@ import type { Guard } from './guard.ts'
 
 /**
  * Script elements and frames come without `Origin`, and what they get is the page's. So whose page it is, is taken from `Referer`; where a page keeps that
- * back, from `Sec-Fetch-Site`, which browsers send by themselves (Fetch Metadata). Who sends neither is no page of a browser of today.
+ * back, from `Sec-Fetch-Site`, which browsers send by themselves (Fetch Metadata). Who sends neither is no page of a browser of today. A sandboxed frame has the
+ * referrer of the page that holds it: on the server's own origin the other field tells the two apart, on another one nothing does.
  */
 export function checkScript(guard: Guard, headers: IncomingHttpHeaders): void {
   const { referer, host } = headers
@@ -12,7 +13,7 @@ export function checkScript(guard: Guard, headers: IncomingHttpHeaders): void {
   const allowed =
     referer === undefined || referer === ''
       ? site === undefined || site === 'same-origin' || site === 'none'
-      : URL.canParse(referer) && guard.allows(new URL(referer).origin, host)
+      : URL.canParse(referer) && guard.allows(new URL(referer).origin, host) && !(site === 'cross-site' && new URL(referer).host === host)
   if (!allowed) throw new FanfareError('origin-refused', 'pages of that origin may not use this server')
 }
 

@@ -281,4 +281,13 @@ describe.each(['iframe', 'jsonp'])('%s, asked for wrongly,', (name) => {
   ])('is for a page %s', async (_what, headers) => {
     expect((await sendForHead(port, { path: at('callback=cb'), headers })).status).toBe(200)
   })
+
+  it('is for a page of this server, not for a sandbox in it, which has its referrer', async () => {
+    const from = (site: string): [string, string][] => [
+      ['Referer', `http://127.0.0.1:${port}/`],
+      ['Sec-Fetch-Site', site],
+    ]
+    expect((await sendForHead(port, { path: at('callback=cb'), headers: from('same-origin') })).status).toBe(200)
+    await expectRefusal(port, { path: at('callback=cb'), headers: from('cross-site') }, 403, 'origin-refused')
+  })
 })
