@@ -16,11 +16,15 @@ install(true)
 installInterop()
 if (process.env.FANFARE_TEST_BUILD === 'skip')
   leftOut.push('the build (FANFARE_TEST_BUILD=skip): workers and the command run from what was built before')
-if (spawnSync('curl', ['--version']).status !== 0) leftOut.push("the README's curl commands (there is no curl)")
+if (spawnSync('curl', ['--version']).status !== 0) leftOut.push("the README's and the guide's curl commands (there is no curl)")
 for (const { names, what } of [
   { names: ['chromium', 'chromium-browser', 'google-chrome'], what: 'all checks in Chromium' },
   { names: ['firefox-esr', 'firefox'], what: 'all checks in Firefox' },
   { names: ['python3'], what: "Python's clients and examples" },
+  { names: ['nginx'], what: "the guide's nginx" },
+  { names: ['caddy'], what: "the guide's Caddy" },
+  { names: ['haproxy'], what: "the guide's HAProxy" },
+  { names: ['systemd-analyze'], what: "the check of the guide's unit for systemd" },
   { names: ['java'], what: "Java's clients and examples" },
   { names: ['php'], what: "PHP's examples" },
 ]) {
