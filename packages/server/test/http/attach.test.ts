@@ -2,6 +2,7 @@ import { makeCertificate } from '@fanfare/conformance'
 import { once } from 'node:events'
 import { createServer as createHttpServer, get } from 'node:http'
 import type { IncomingMessage, RequestListener, Server } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import { createServer as createHttpsServer, request as httpsRequest } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -397,6 +398,7 @@ describe('taking it away', () => {
   it('refuses what is no server of node', async () => {
     const server = await fanfare()
     expect(() => server.attach(own as never)).toThrow(/app\.listen\(\)/)
+    expect(() => server.attach(createHttp2Server() as never)).toThrow(/node:http or node:https/)
     await server.close()
     expect(() => server.attach(createHttpServer())).toThrow(/closed/)
   })
