@@ -3,7 +3,7 @@ import type { Follower, Hub } from './hub.ts'
 import type { Stepper } from './lanes.ts'
 import type { NodeState } from './node-state.ts'
 import { runOf } from './run.ts'
-import type { Sink } from './sink.ts'
+import type { Outlet, Sink } from './sink.ts'
 
 /** A receiver that stands at the head of its one channel and takes whatever comes. */
 export interface Member {
@@ -38,6 +38,8 @@ export class Chunk implements Stepper, Follower {
   readonly #owner: ChunkOwner
   /** A hole is one that left during a sweep. */
   readonly #members: (Member | undefined)[] = []
+  /** Those of the members, at the same index: all that a sweep touches of a thousand members, which are out of the processor's caches by then. */
+  readonly #outlets: (Outlet | undefined)[] = []
   #holes = 0
   #sweeping = false
 
@@ -61,19 +63,21 @@ export class Chunk implements Stepper, Follower {
   }
 
   join(member: Member, lastOffset: number | null): void {
-    member.chunkSlot = this.#members.length
-    this.#members.push(member)
+    this.#put(member)
     this.lastOffset ??= lastOffset
   }
 
   leave(member: Member): void {
     if (this.#sweeping) {
       this.#members[member.chunkSlot] = undefined
+      this.#outlets[member.chunkSlot] = undefined
       this.#holes++
     } else {
       const last = this.#members.pop()
+      const outlet = this.#outlets.pop()
       if (last !== undefined && last !== member) {
         this.#members[member.chunkSlot] = last
+        this.#outlets[member.chunkSlot] = outlet
         last.chunkSlot = member.chunkSlot
       }
     }
@@ -108,44 +112,69 @@ export class Chunk implements Stepper, Follower {
 
   /** The hot path: one write a member. Who is full leaves with the place unmoved; who throws ends, and the sweep goes on behind it. */
   #sweep(bytes: Uint8Array, place: number, count: number): void {
-    const members = this.#members
-    const total = members.length
+    const outlets = this.#outlets
+    const total = outlets.length
+    const run = runOf(place, count)
     let kept = 0
     let served = 0
     let i = 0
-    let member: Member | undefined
+    let slot = 0
     this.#sweeping = true
     while (i < total) {
       try {
         while (i < total) {
-          const at = i++
-          member = members[at]
-          if (member === undefined) continue
-          const { sink } = member
-          if (sink.full) {
-            member.chunkSlot = -1
-            members[at] = undefined
-            member.parkedAt(this.place, this.lastOffset)
+          slot = i++
+          const outlet = outlets[slot]
+          if (outlet === undefined) continue
+          if (outlet.full) {
+            this.#park(slot)
             continue
           }
-          if (kept !== at) {
-            members[at] = undefined
-            members[kept] = member
-            member.chunkSlot = kept
-          }
-          kept++
+          if (kept !== slot) this.#move(slot, kept)
+          slot = kept++
           served++
-          sink.write(bytes, runOf(place, count))
+          outlet.write(bytes, run)
         }
       } catch (error) {
-        member?.broke(error)
+        const member = this.#members[slot]
+        if (member === undefined) this.#state.report(error)
+        else member.broke(error)
       }
     }
-    members.length = kept
+    this.#members.length = kept
+    outlets.length = kept
     this.#sweeping = false
     if (this.#holes > 0) this.#closeHoles()
     this.#state.lanes.writes += served
     this.#state.counters.deliveries += served * count
+  }
+
+  #park(slot: number): void {
+    const member = this.#members[slot]
+    this.#members[slot] = undefined
+    this.#outlets[slot] = undefined
+    if (member === undefined) return
+    member.chunkSlot = -1
+    try {
+      member.parkedAt(this.place, this.lastOffset)
+    } catch (error) {
+      member.broke(error)
+    }
+  }
+
+  #move(from: number, to: number): void {
+    const member = this.#members[from]
+    this.#members[to] = member
+    this.#outlets[to] = this.#outlets[from]
+    this.#members[from] = undefined
+    this.#outlets[from] = undefined
+    if (member !== undefined) member.chunkSlot = to
+  }
+
+  #put(member: Member): void {
+    member.chunkSlot = this.#members.length
+    this.#members.push(member)
+    this.#outlets.push(member.sink.outlet ?? member.sink)
   }
 
   /** Sinks that end their receiver from inside a write must not make another one be served twice. */
@@ -153,14 +182,13 @@ export class Chunk implements Stepper, Follower {
     this.#holes = 0
     const left = this.#members.filter((member) => member !== undefined)
     this.#members.length = 0
-    for (const member of left) {
-      member.chunkSlot = this.#members.length
-      this.#members.push(member)
-    }
+    this.#outlets.length = 0
+    for (const member of left) this.#put(member)
   }
 
   #scatter(): void {
     const members = this.#members.splice(0)
+    this.#outlets.length = 0
     this.#endIfEmpty()
     for (const member of members) member?.scatteredAt(this.place, this.lastOffset)
   }

@@ -1,5 +1,13 @@
 import type { FanfareError, Gap } from '@fanfare/wire'
 
+/** Where runs go. */
+export interface Outlet {
+  /** What the last write answered: no more now. Core looks before each delivery; where true the receiver parks with its place unmoved. */
+  readonly full: boolean
+  /** Joined bytes of one or more publications in the receiver's form. The same object is given to all who share it; never change it. */
+  write(bytes: Uint8Array, run: Run): void
+}
+
 /**
  * A sink is where the bytes of one receiver go: a socket, a part of one (each subscription of `fanfare.v1`), or an answer that is being collected.
  * Transports make sinks; core calls them. A sink calls its receiver back only from a later turn, never from inside a call of core's.
@@ -8,15 +16,16 @@ import type { FanfareError, Gap } from '@fanfare/wire'
  *
  * Order of calls: `begin` once; then `write`, `gap` and `mark` in any order; at last `finish`, `stop` or `fail`, or nothing where the transport closes.
  */
-export interface Sink {
-  /** What the last write answered: no more now. Core looks before each delivery; where true it calls `park` and leaves the place unmoved. */
-  readonly full: boolean
+export interface Sink extends Outlet {
+  /**
+   * What is behind the sink, where it only hands runs on: who moves many receivers may write there and pass the sink by. Of a thousand cold sinks each costs
+   * more than what it does.
+   */
+  readonly outlet?: Outlet | undefined
   /** Bytes that it takes at once; a run is cut to it (but one publication always passes). Infinity for sockets. */
   readonly most: number
   /** Where the receiver begins, and the gaps that lie before it: they come first on the wire and carry no newer cursor. */
   begin(place: number, gaps: readonly Gap[]): void
-  /** Joined bytes of one or more publications in the receiver's form. The same object is given to all who share it; never change it. */
-  write(bytes: Uint8Array, run: Run): void
   /** A gap that comes up after `begin`; what is written next comes after it. */
   gap(gap: Gap): void
   /** A heartbeat: the receiver has everything up to there. */

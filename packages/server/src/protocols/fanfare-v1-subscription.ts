@@ -1,7 +1,7 @@
 import { errorReply, formatCursor, gapMessage, okReply, subscribedJson } from '@fanfare/wire'
 import type { ErrorCode, FanfareError, Gap, SubscribeCommand } from '@fanfare/wire'
 import type { Form } from '../core/form.ts'
-import type { Receiver, Sink } from '../core/sink.ts'
+import type { Outlet, Receiver, Sink } from '../core/sink.ts'
 import { tellable } from './tellable.ts'
 import type { Link, ProtocolContext } from './protocol.ts'
 
@@ -34,6 +34,10 @@ export class Subscription implements Sink {
       { channels: [{ channel }], since: since ?? { at: 'latest' }, form, reach: 'endless', onGap },
       this,
     )
+  }
+
+  get outlet(): Outlet {
+    return this.#link.outlet
   }
 
   get full(): boolean {

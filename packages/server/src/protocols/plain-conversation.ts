@@ -2,7 +2,7 @@ import { cursorMessage, FanfareError, gapMessage, parseCursor } from '@fanfare/w
 import type { Gap, Message } from '@fanfare/wire'
 import type { FanfareNode } from '../core/node-contract.ts'
 import type { ReceiveRequest } from '../core/receive.ts'
-import type { Receiver, Run, Sink } from '../core/sink.ts'
+import type { Outlet, Receiver, Sink } from '../core/sink.ts'
 import type { Conversation, Link, ProtocolContext } from './protocol.ts'
 import { tellable } from './tellable.ts'
 import { PublishQueue } from './publish-queue.ts'
@@ -30,7 +30,6 @@ class PlainConversation implements Conversation, Sink {
   #queue: PublishQueue | undefined
   /** Place of the newest publication that came over this link. */
   #published = 0
-  #ended: (() => void) | undefined
 
   constructor(context: ProtocolContext, request: PlainRequest, link: Link) {
     const { node } = context
@@ -39,6 +38,10 @@ class PlainConversation implements Conversation, Sink {
     this.#request = request
     this.#link = link
     this.#receiver = node.receive(request.receive, this)
+  }
+
+  get outlet(): Outlet {
+    return this.#link.outlet
   }
 
   get full(): boolean {
@@ -50,9 +53,8 @@ class PlainConversation implements Conversation, Sink {
     this.mark(place)
   }
 
-  write(bytes: Uint8Array, run: Run): void {
+  write(bytes: Uint8Array): void {
     this.#link.write(bytes)
-    if (this.#ended !== undefined && run.place >= this.#published) this.#ended()
   }
 
   gap(gap: Gap): void {
@@ -101,8 +103,11 @@ class PlainConversation implements Conversation, Sink {
   /** The client gets its own messages back as far as they came, its good-bye after them. */
   ending(done: () => void): void {
     this.#whenQuiet(() => {
-      if (this.#receiver.place >= this.#published) done()
-      else this.#ended = done
+      const doneOnceThere = (): void => {
+        if (this.#receiver.place >= this.#published) done()
+      }
+      doneOnceThere()
+      this.#link.afterWrites(doneOnceThere)
     })
   }
 

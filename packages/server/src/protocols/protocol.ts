@@ -1,5 +1,6 @@
 import type { ByteWriter, Limits } from '@fanfare/wire'
 import type { FanfareNode } from '../core/node-contract.ts'
+import type { Outlet } from '../core/sink.ts'
 
 /**
  * A protocol says what the bytes mean. It makes forms (the bytes of a publication) and, where clients speak too, a conversation over a link that a
@@ -33,8 +34,12 @@ export interface Link {
   readonly framing: Framing
   /** What waits for the client is over its limit: park instead of writing publications. Answers may still be sent. */
   readonly full: boolean
+  /** Where bytes that are framed already go, past the link. */
+  readonly outlet: Outlet
   /** Bytes that are framed already. */
   write(bytes: Uint8Array): void
+  /** Calls from a microtask after each write from now on. */
+  afterWrites(call: () => void): void
   /** One text message. */
   send(text: string): void
   /** Calls `drained()` once there is room, from a later turn. Those that wait are woken in turn, so that none takes all the room each time. */

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { beginChunk, ByteWriter, endChunk, FanfareError, lastChunk } from '@fanfare/wire'
 import type { Gap } from '@fanfare/wire'
 import type { Form } from '../core/form.ts'
-import type { Receiver, Sink } from '../core/sink.ts'
+import type { Outlet, Receiver, Sink } from '../core/sink.ts'
 import type { Held } from './held.ts'
 import type { TransportName } from './names.ts'
 import type { SocketOwner } from './socket-writer.ts'
@@ -63,6 +63,10 @@ class StreamSink implements Sink, SocketOwner, Held, Timed {
     this.#timer = ground.wheel.timer(this)
     this.#writer = new SocketWriter(call.req.socket, ground.flow, this)
     ground.held.add(this)
+  }
+
+  get outlet(): Outlet {
+    return this.#writer
   }
 
   get full(): boolean {

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { ByteWriter, cutToBytes, encodeUtf8, writePingFrame } from '@fanfare/wire'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { RawData, ServerOptions } from 'ws'
+import type { Outlet } from '../core/sink.ts'
 import type { Conversation, Framing, Link, Waiting } from '../protocols/protocol.ts'
 import type { Held } from './held.ts'
 import type { SocketOwner } from './socket-writer.ts'
@@ -76,7 +77,12 @@ class PatientWebSocket extends WebSocket {
   override close(code?: number, data?: string | Buffer): void {
     const takesOver = this.patient && this.readyState === WebSocket.OPEN
     this.patient = false
-    if (!takesOver || this.link?.ending(() => super.close(code, data)) !== true) super.close(code, data)
+    if (!takesOver || this.link?.ending(() => this.#closeNow(code, data)) !== true) this.#closeNow(code, data)
+  }
+
+  #closeNow(code?: number, data?: string | Buffer): void {
+    super.close(code, data)
+    this.link?.shut()
   }
 }
 
@@ -115,7 +121,6 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
   #holds = 0
   #answersWait = false
   #heard = true
-  #wrote = false
   #pingsMissed = 0
 
   constructor(ground: Ground, ws: PatientWebSocket, socket: Duplex) {
@@ -138,14 +143,20 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
     this.#conversation = call.converse(this)
   }
 
+  get outlet(): Outlet {
+    return this.#writer
+  }
+
   get full(): boolean {
     return this.#writer.full
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#ws.readyState !== WebSocket.OPEN) return
-    this.#wrote = true
     this.#writer.write(bytes)
+  }
+
+  afterWrites(call: () => void): void {
+    this.#writer.onWritten = call
   }
 
   send(text: string): void {
@@ -204,12 +215,13 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
   }
 
   onTime(): void {
-    if (this.#heard || this.#wrote) this.#pingsMissed = 0
+    if (this.#heard || this.#writer.wrote) this.#pingsMissed = 0
     else if (++this.#pingsMissed >= mostPingsMissed) return this.#ws.terminate()
     this.#heard = false
-    this.#wrote = false
     this.#timer.start(this.#ground.limits.pingMs)
-    if (this.#ws.readyState === WebSocket.OPEN && !this.full) this.#writer.write(ping)
+    if (!this.full) this.#writer.write(ping)
+    // A ping alone says nothing of the peer.
+    this.#writer.wrote = false
     this.#conversation?.beat()
   }
 
@@ -240,6 +252,11 @@ class WebSocketLink implements Link, SocketOwner, Held, Timed {
       answer()
     })
     return true
+  }
+
+  /** Our close frame was sent, and no data may follow it (RFC 6455, section 5.5.1). */
+  shut(): void {
+    this.#writer.shut()
   }
 
   ended(): void {

@@ -58,6 +58,34 @@ function setUp(changes: Partial<typeof limits> = {}) {
   return { runtime, flow, events, open }
 }
 
+describe('a socket that has ended', () => {
+  it('is written nothing after the last word, and nothing once its own end was written', async () => {
+    const { open } = setUp()
+    const { socket: closing, writer: said } = open('closing')
+    said.write(new Uint8Array(10))
+    said.shut()
+    said.write(new Uint8Array(20))
+    const { socket: ended, writer } = open('ended')
+    writer.write(new Uint8Array(10))
+    ended.end()
+    writer.write(new Uint8Array(20))
+    await Promise.all([closing.take(), ended.take()])
+    expect([closing.taken, ended.taken]).toEqual([10, 10])
+    expect(ended.errored).toBe(null)
+  })
+
+  it('tells who asked of each write, when all that is written together has been', async () => {
+    const { open } = setUp()
+    const { writer } = open('a')
+    const seen: string[] = []
+    writer.onWritten = () => void seen.push('written')
+    writer.write(new Uint8Array(10))
+    seen.push('turn')
+    await Promise.resolve()
+    expect(seen).toEqual(['turn', 'written'])
+  })
+})
+
 describe('a socket that takes bytes slowly', () => {
   it('is full over its limit and has room again when it has drained', async () => {
     const { flow, events, open } = setUp()

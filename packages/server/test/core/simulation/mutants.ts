@@ -167,11 +167,25 @@ export const mutants: readonly Mutant[] = [
     changes: [
       {
         file: chunk,
-        from: '            members[at] = undefined\n            member.parkedAt(',
-        to: '        const moved = members.pop()\n        if (moved !== undefined && moved !== member) {\n          members[at] = moved\n          moved.chunkSlot = at\n        }\n        member.parkedAt(',
+        from: '    this.#members[slot] = undefined\n    this.#outlets[slot] = undefined\n    if (member === undefined) return\n',
+        to: '    const moved = this.#members.pop()\n    const outlet = this.#outlets.pop()\n    if (moved !== undefined && moved !== member) {\n      this.#members[slot] = moved\n      this.#outlets[slot] = outlet\n      moved.chunkSlot = slot\n    }\n    if (member === undefined) return\n',
       },
-      { file: chunk, from: 'if (kept !== at) {', to: 'if (kept < 0) {' },
-      { file: chunk, from: 'members.length = kept\n', to: '' },
+      { file: chunk, from: 'if (kept !== slot) this', to: 'if (kept < 0) this' },
+      { file: chunk, from: '    this.#members.length = kept\n    outlets.length = kept\n', to: '' },
+    ],
+  },
+  {
+    trap: 'one that leaves a chunk takes the outlet of another with it',
+    changes: [{ file: chunk, from: '        this.#outlets[member.chunkSlot] = outlet\n', to: '' }],
+  },
+  {
+    trap: 'a sweep that closes up behind one that left does not move the outlets with their members',
+    changes: [
+      {
+        file: chunk,
+        from: '    this.#outlets[to] = this.#outlets[from]\n    this.#members[from] = undefined\n    this.#outlets[from] = undefined\n',
+        to: '    this.#members[from] = undefined\n',
+      },
     ],
   },
   {

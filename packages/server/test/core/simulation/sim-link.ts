@@ -1,6 +1,6 @@
 import type { FanfareError, Gap } from '@fanfare/wire'
 import type { ReceiveRequest } from '../../../src/core/receive.ts'
-import type { Receiver, Run, Sink } from '../../../src/core/sink.ts'
+import type { Outlet, Receiver, Run, Sink } from '../../../src/core/sink.ts'
 import { Violation } from './model.ts'
 import type { ReceiverModel } from './model.ts'
 
@@ -72,6 +72,15 @@ export class SimLink {
 
 const decoder = new TextDecoder('latin1')
 
+function outletOf(sink: Outlet): Outlet {
+  return {
+    get full() {
+      return sink.full
+    },
+    write: (bytes, run) => sink.write(bytes, run),
+  }
+}
+
 /** One receiver's end of a link: hands everything to the model at once, and to the client when it arrives. */
 export class SimSink implements Sink {
   readonly link: SimLink
@@ -83,6 +92,8 @@ export class SimSink implements Sink {
   readonly #client: Taken
   readonly #written: { bytes: Uint8Array; text: string }[] = []
   readonly #collects: boolean
+  /** Every other one has it, as sockets do. */
+  readonly outlet: Outlet | undefined
   #count = 0
   #bytes = 0
   #called = false
@@ -93,6 +104,7 @@ export class SimSink implements Sink {
     this.request = request
     this.#client = client
     this.#collects = request.reach !== 'endless'
+    this.outlet = link.sinks.length % 2 === 0 ? outletOf(this) : undefined
     link.sinks.push(this)
   }
 
