@@ -34,7 +34,7 @@ export function throughKills(clients: readonly Client[]): void {
       await Promise.allSettled([...takings.values()].map(async (taking) => await taking.until(count)))
     await publishing.publishTo(1)
     await allHave(1)
-    let all = publishing.publishTo(total - 100)
+    const all = publishing.publishTo(total - 100)
     for (const { count, by } of ends) {
       await publishing.until(count)
       await life[by]()
@@ -42,8 +42,7 @@ export function throughKills(clients: readonly Client[]): void {
     await all
     // They have caught up, and the rest comes live.
     await allHave(total - 100)
-    all = publishing.publishTo(total)
-    await all
+    await publishing.publishTo(total)
     await allHave(total)
   }, 120_000)
 
