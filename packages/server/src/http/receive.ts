@@ -51,7 +51,8 @@ export function receivePosted(exchange: Exchange): void {
   refuseEncodings(req.headers)
   const type = req.headers['content-type']
   const media = type === undefined || type === '' ? undefined : orThrow(parseMediaType(type))
-  if (media !== undefined && !/^(?:application\/json|text\/plain|.*\+json)$/.test(media.essence))
+  // The form is what curl -d says by itself.
+  if (media !== undefined && !/^(?:application\/(?:json|x-www-form-urlencoded)|text\/plain|.*\+json)$/.test(media.essence))
     throw new FanfareError('media-type-unsupported', 'a subscription is JSON')
   const bodyLimits = { mostBytes: subscriptionBytes, tooLarge: 'body-too-large' as const, bodyMs: site.settings.limits.bodyMs }
   work(exchange, async () => {

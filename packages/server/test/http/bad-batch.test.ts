@@ -291,6 +291,19 @@ describe('POST /subscribe', () => {
     expectProblem(await send(port, subscribe(`{"channels":["a"]${' '.repeat(10 * MiB)}}`)), 413, 'body-too-large')
   })
 
+  it.each([
+    ['application/json; charset=utf-8', 200],
+    ['application/vnd.example+json', 200],
+    ['text/plain;charset=UTF-8', 200],
+    ['application/x-www-form-urlencoded', 200],
+    ['', 200],
+    ['application/xml', 415],
+    ['multipart/form-data; boundary=x', 415],
+  ])('of the type "%s" gets %i', async (type, status) => {
+    const answer = await send(port, { ...subscribe('{"channels":["a"]}'), headers: [['Content-Type', type]] })
+    expect(answer.status).toBe(status)
+  })
+
   it('unknown members are passed over', async () => {
     const answer = await send(port, subscribe('{"channels":[{"channel":"a","later":1}],"__proto__":{"since":"now"},"later":true}'))
     expect(answer.status).toBe(200)
