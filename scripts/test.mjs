@@ -16,7 +16,8 @@ install(true)
 installInterop()
 if (process.env.FANFARE_TEST_BUILD === 'skip')
   leftOut.push('the build (FANFARE_TEST_BUILD=skip): workers and the command run from what was built before')
-if (spawnSync('curl', ['--version']).status !== 0) leftOut.push("the README's and the guide's curl commands (there is no curl)")
+if (spawnSync('curl', ['--version']).status !== 0)
+  leftOut.push("the README's and the guide's curl commands, and curl as a client (there is no curl)")
 for (const { names, what } of [
   { names: ['chromium', 'chromium-browser', 'google-chrome'], what: 'all checks in Chromium' },
   { names: ['firefox-esr', 'firefox'], what: 'all checks in Firefox' },
@@ -25,8 +26,8 @@ for (const { names, what } of [
   { names: ['caddy'], what: "the guide's Caddy" },
   { names: ['haproxy'], what: "the guide's HAProxy" },
   { names: ['systemd-analyze'], what: "the check of the guide's unit for systemd" },
-  { names: ['java'], what: "Java's clients and examples" },
-  { names: ['php'], what: "PHP's examples" },
+  { names: ['javac'], what: "Java's clients and examples" },
+  { names: ['php'], what: "PHP's clients and examples" },
 ]) {
   if (!names.some(onPath)) leftOut.push(`${what} (${names.join(', ')}: not on the PATH)`)
 }

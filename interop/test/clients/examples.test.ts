@@ -14,8 +14,8 @@ const publishing = commands.filter((line) => /publish/i.test(line))
 const receiving = commands.filter((line) => /receive|poll/.test(line))
 const [page = ''] = commands.filter((line) => line.includes('http.server'))
 
-/** The program that a line needs: the last of a pipe. */
-const programOf = (line: string): string => line.split('| ').at(-1)?.split(' ')[0] ?? ''
+/** The program that a line needs: the last of a pipe. A source file of Java is run by a JDK only: what shows it is its compiler. */
+const programOf = (line: string): string => (line.split('| ').at(-1)?.split(' ')[0] ?? '').replace(/^java$/, 'javac')
 
 let life: Life
 

@@ -16,6 +16,7 @@ const client = (name: string, transport: string) =>
     ndjsonReader,
   )
 
-describe.skipIf(!onPath('java'))(`java.net.http${unless('java')}`, () => {
+// A source file is run by a JDK only: what shows it is its compiler.
+describe.skipIf(!onPath('javac'))(`java.net.http${unless('javac')}`, () => {
   throughKills([client('HttpClient with Server-Sent Events', 'sse'), client('WebSocket with envelopes', 'websocket')])
 })

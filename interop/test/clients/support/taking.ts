@@ -7,7 +7,8 @@ export interface Taken {
   readonly cursor?: string
 }
 
-const patienceMs = 20_000
+// What a program needs to start on a machine that does much else; what comes is not waited for so long.
+const patienceMs = 60_000
 
 /** What a client has taken, in the order it came. */
 export class Taking {

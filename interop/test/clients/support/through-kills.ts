@@ -44,7 +44,7 @@ export function throughKills(clients: readonly Client[]): void {
     await allHave(total - 100)
     await publishing.publishTo(total)
     await allHave(total)
-  }, 120_000)
+  }, 240_000)
 
   afterAll(async () => {
     publisher?.close()
