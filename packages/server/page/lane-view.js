@@ -5,6 +5,8 @@ const mostRows = 50
 
 /** What of a lane is seen. Rows are drawn once a frame, however many come. */
 export class LaneView {
+  #title
+  #about
   #root
   #state
   #detail
@@ -17,6 +19,8 @@ export class LaneView {
 
   constructor({ name, title, about }) {
     const id = `lane-${name}`
+    this.#title = title
+    this.#about = about
     this.#state = element('span', { class: 'state' })
     this.#detail = element('p', { class: 'detail' }, about)
     this.#count = element('dd', {}, '0')
@@ -28,16 +32,11 @@ export class LaneView {
       'article',
       { class: 'lane', id, 'data-transport': name, 'aria-labelledby': `${id}-title` },
       element('header', {}, element('h3', { id: `${id}-title` }, title), this.#state),
-      this.#detail,
+      element('div', { class: 'what' }, this.#detail, this.#button),
       element('dl', {}, figure('received', this.#count), figure('delay', this.#delay), figure('cursor', this.#cursor)),
       this.#rows,
-      this.#button,
     )
-    this.#about = about
-    this.#title = title
   }
-  #about
-  #title
 
   get root() {
     return this.#root
@@ -106,7 +105,8 @@ function figure(name, value) {
 function rowOf({ kind, text, publication, shown }) {
   if (publication === undefined) return element('li', { class: kind }, text)
   const { offset, event, cursor } = publication
-  const data = element('span', { class: 'data' }, shownData(publication))
+  const payload = shownData(publication)
+  const data = element('span', { class: 'data', title: payload }, payload)
   if (event !== undefined) data.prepend(element('b', {}, event), ' ')
   const number = element('span', { class: 'offset', title: `cursor ${cursor}` }, String(offset))
   return element('li', {}, number, data, element('span', { class: 'delay' }, shown))

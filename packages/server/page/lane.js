@@ -3,7 +3,7 @@ import { takeSlot } from './slots.js'
 const firstDelayMs = 500
 const longestDelayMs = 4000
 /** So many heartbeats may be missing before a silent connection is given up. */
-const missingBeats = 3
+const missingBeats = 2
 
 /**
  * One transport that receives the page's channel. It has a cursor, and whatever happens it goes on from there: it is `stopped`, `waiting` for one of the
@@ -65,7 +65,16 @@ export class Lane {
   learn(event, offset) {
     const isNew = this.#handle?.learn?.(event) === true
     if (!isNew || offset === undefined || this.#state === 'stopped' || (this.#offset ?? 0) >= offset) return
-    this.#lost(`asks again, now for the event “${event}” too`)
+    this.#reopen(`asks again, now for the event “${event}” too`)
+  }
+
+  /** Another lane has lost its connection. Who would not notice asks again, which is never wrong: it goes on from its cursor. */
+  doubt() {
+    if (this.#transport.blind === true && this.#state === 'live') this.#reopen('another lane lost its connection')
+  }
+
+  #reopen(why) {
+    this.#lost(why)
     this.#close()
     this.#open()
   }
@@ -146,10 +155,12 @@ export class Lane {
   }
 
   #lost(why) {
+    const isNew = this.#state === 'live'
     this.#headThen = this.#page.head
     this.#gapTold = false
     this.#resumes = this.#cursor !== undefined
     this.#become('reconnecting', why)
+    if (isNew) this.#page.doubt()
   }
 
   #ended({ message, after }) {

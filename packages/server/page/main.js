@@ -5,7 +5,7 @@ import { LaneView } from './lane-view.js'
 import { jsonp, longPoll, poll } from './polls.js'
 import { openPublisher } from './publish.js'
 import { isMultiplexed } from './slots.js'
-import { eventSource, foreverFrame, multipart, problemOf, stream, webSocket } from './streams.js'
+import { eventSource, foreverFrame, learnEvent, multipart, problemOf, stream, webSocket } from './streams.js'
 
 const transports = [eventSource, webSocket, stream, longPoll, poll, multipart, foreverFrame, jsonp]
 /** So many of what is kept are shown at first. */
@@ -54,6 +54,10 @@ const page = {
     if (event !== undefined) this.learn(event, offset)
   },
 
+  doubt() {
+    for (const lane of lanes) lane.doubt()
+  },
+
   learn(event, offset) {
     for (const lane of lanes) lane.learn(event, offset)
   },
@@ -73,7 +77,14 @@ function showHere() {
   byId('here').append(...rows.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))))
 }
 
-function openLanes() {
+/** An EventSource gets only the events whose names it was told: what is kept may bear some. */
+async function learnKept() {
+  const response = await fetch(page.address('poll', undefined, {})).catch(() => undefined)
+  if (response?.ok !== true) return
+  for (const { event } of (await response.json()).publications) if (event !== undefined) learnEvent(event)
+}
+
+async function openLanes() {
   for (const transport of transports) {
     const view = new LaneView(transport)
     byId('lanes').append(view.root)
@@ -87,6 +98,7 @@ function openLanes() {
       'A lane of another tab waits until a connection is free.'
     byId('connections').hidden = false
   }
+  await learnKept()
   for (const lane of lanes) lane.start()
 }
 
@@ -116,7 +128,7 @@ function begin() {
   document.title = `${facts.channel} · Fanfare`
   showCommands(facts.commands, page.channelAddress.replaceAll("'", '%27'))
   openPublisher(page)
-  openLanes()
+  void openLanes()
   void checkOrigin()
 }
 

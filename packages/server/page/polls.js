@@ -31,11 +31,11 @@ export const jsonp = {
 }
 
 /** Asks again and again, each time from the last cursor. The first answer is not waited for, so that the place is known at once. */
-function openPolls(call, ask, { wait = 0, pause = 0 }) {
+function openPolls(call, ask, { wait, pause = 0 }) {
   const abort = new AbortController()
   const run = async () => {
-    for (let held = 0; !abort.signal.aborted; held = wait) {
-      const answer = await ask(call, held, abort.signal)
+    for (let first = true; !abort.signal.aborted; first = false) {
+      const answer = await ask(call, wait === undefined ? {} : { wait: first ? 0 : wait }, abort.signal)
       takeAnswer(call, answer)
       if (pause > 0 && answer.more !== true) await sleep(pause, abort.signal)
     }
@@ -44,13 +44,13 @@ function openPolls(call, ask, { wait = 0, pause = 0 }) {
   return { close: () => abort.abort() }
 }
 
-async function askFetch(call, wait, signal) {
-  const response = await fetch(call.address(wait === 0 ? {} : { wait }), { signal, cache: 'no-store' })
+async function askFetch(call, parameters, signal) {
+  const response = await fetch(call.address(parameters), { signal, cache: 'no-store' })
   return response.ok ? await response.json() : { error: await problemOf(response) }
 }
 
 /** The script calls a function of the page. A script element takes the nonce of the page's own, which is all that its policy lets run. */
-async function askScript(call, _wait, signal) {
+async function askScript(call, parameters, signal) {
   const script = document.createElement('script')
   const { promise, resolve, reject } = openPromise()
   window.fanfareAnswer = resolve
@@ -59,7 +59,7 @@ async function askScript(call, _wait, signal) {
   signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true })
   const late = setTimeout(() => reject(new Error('no script came')), scriptMs)
   script.nonce = document.querySelector('script[nonce]').nonce
-  script.src = call.address({ callback: 'fanfareAnswer' })
+  script.src = call.address({ ...parameters, callback: 'fanfareAnswer' })
   document.head.append(script)
   try {
     return await promise

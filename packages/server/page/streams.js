@@ -6,6 +6,11 @@ import { lineReader, partReader, take } from './messages.js'
 /** The names of events that an EventSource has to be told: what bears another never reaches the page. */
 const eventNames = new Set(['message'])
 
+/** For those that are opened from now on. */
+export function learnEvent(name) {
+  eventNames.add(name)
+}
+
 export const eventSource = {
   name: 'sse',
   title: 'EventSource',
@@ -91,13 +96,19 @@ export async function problemOf(response) {
   return { code: problem.code, message: problem.detail ?? `the server answered ${response.status}` }
 }
 
-/** A document that never ends, in a frame of the page; each publication is a script that calls the page. */
+const lookMs = 1000
+
+/**
+ * A document that never ends, in a frame of the page; each publication is a script that calls the page. Browsers hardly tell when its connection is cut:
+ * Firefox shows a document of its own, which the page may not see; Chromium does nothing at all, so that the lane is `blind` and doubts with others.
+ */
 export const foreverFrame = {
   name: 'iframe',
   title: 'Forever-iframe',
   about: 'a document without end',
   held: true,
   beats: true,
+  blind: true,
   open(call) {
     window.fanfareFrame = (message) => {
       call.alive()
@@ -107,9 +118,16 @@ export const foreverFrame = {
     frame.hidden = true
     frame.title = 'publications'
     frame.src = call.address({ callback: 'fanfareFrame' })
-    // It says so when it is through, which an endless one is when its connection is.
     frame.addEventListener('load', () => call.ended({ message: 'the document ended' }))
     document.body.append(frame)
-    return { close: () => frame.remove() }
+    const look = setInterval(() => {
+      if (frame.contentDocument === null) call.ended({ message: 'the document is gone' })
+    }, lookMs)
+    return {
+      close() {
+        clearInterval(look)
+        frame.remove()
+      },
+    }
   },
 }
