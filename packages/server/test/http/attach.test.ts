@@ -363,7 +363,8 @@ describe('taking it away', () => {
     const port = await listen(http)
     heard.length = 0
     await publish(port, 'a', 'x')
-    expect(heard.filter((line) => line.endsWith('request'))).toEqual(['last request'])
+    expect(await body(port, '/other')).toBe('own GET /other')
+    expect(heard.filter((line) => line.endsWith('request'))).toEqual(['last request', 'last request', 'first request'])
     detach()
     expect(emitOf(http)).toBe(after)
     expect(await body(port, '/channels/a')).toBe('own GET /channels/a')
