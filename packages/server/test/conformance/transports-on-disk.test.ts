@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, suiteRules, transportSuite } from '@fanfare/conformance'
 import { createServer } from '../../src/create-server.ts'
+import { observeClients } from '../support/observe-clients.ts'
 
+observeClients()
 transportSuite({
   name: 'a server on disk',
   durable: true,

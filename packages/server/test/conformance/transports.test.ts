@@ -4,6 +4,7 @@ import { createServer } from '../../src/create-server.ts'
 import { openMemoryEngine } from '../../src/engines/memory-engine.ts'
 import type { EngineOptions } from '../../src/engines/engine.ts'
 import type { ServerOptions } from '../../src/options.ts'
+import { observeClients } from '../support/observe-clients.ts'
 
 function inMemory(name: string, more: ServerOptions = {}): ServerRow {
   return {
@@ -27,5 +28,6 @@ function inMemory(name: string, more: ServerOptions = {}): ServerRow {
   }
 }
 
+observeClients()
 transportSuite(inMemory('a server in memory'))
 heartbeatSuite(inMemory('a server in memory', { limits: { heartbeatMs: 300, pingMs: 300 } }))
