@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { describe } from 'vitest'
 import {
   envelopeSocket,
@@ -10,7 +11,10 @@ import {
   fetchStream,
   plainSocket,
 } from './support/node-clients.ts'
+import { exampleReader, lastingClient } from './support/program.ts'
 import { throughKills } from './support/through-kills.ts'
+
+const example = fileURLToPath(new URL('../../../examples/node/receive.mjs', import.meta.url))
 
 describe('in Node', () => {
   throughKills([
@@ -24,5 +28,6 @@ describe('in Node', () => {
     fetchParts,
     fetchLongPoll,
     fetchPoll,
+    lastingClient('the example of Node', ({ channel }) => [process.execPath, example, channel], exampleReader),
   ])
 })

@@ -4,7 +4,7 @@ import { cuttingProxy } from '../../../packages/fanfare/test/support/cutting-pro
 import { agent, call } from '../../../packages/fanfare/test/support/followers.ts'
 import { live } from './support/life.ts'
 import type { Life } from './support/life.ts'
-import { ended, lastingClient, run } from './support/program.ts'
+import { ended, exampleReader, lastingClient, run } from './support/program.ts'
 import { onPath, unless } from './support/programs.ts'
 import { lineReader, ndjsonReader } from './support/readers.ts'
 import { throughKills } from './support/through-kills.ts'
@@ -31,15 +31,7 @@ describe.skipIf(!onPath('python3'))(`Python's standard library${unless('python3'
     client('urllib with NDJSON', 'stream'),
     client("http.client and email's parser with parts", 'multipart'),
     client('http.client with long polls on one connection', 'long-poll'),
-    lastingClient(
-      'the example of Python',
-      ({ channel }) => ['python3', exampleReceive, channel, 'example.cursor'],
-      () =>
-        lineReader((line) => {
-          const [, offset, data] = /^(\d+) (.*)$/.exec(line) ?? []
-          return [{ publication: { offset: Number(offset), data: JSON.parse(data ?? '') as unknown } }]
-        }),
-    ),
+    lastingClient('the example of Python', ({ channel }) => ['python3', exampleReceive, channel, 'example.cursor'], exampleReader),
   ])
 })
 

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client, Place } from './client.ts'
+import { lineReader } from './readers.ts'
 import type { Heard, Reader } from './readers.ts'
 import type { Taking } from './taking.ts'
 
@@ -93,6 +94,14 @@ export function repeatedClient(
       }
     },
   }
+}
+
+/** What the examples print: the offset, and the payload as JSON. */
+export function exampleReader(): Reader {
+  return lineReader((line) => {
+    const [, offset, data] = /^(\d+) (.*)$/s.exec(line) ?? []
+    return data === undefined ? [{ trouble: line }] : [{ publication: { offset: Number(offset), data: JSON.parse(data) as unknown } }]
+  })
 }
 
 /** Hands on what was heard; gives the last place of it. */
