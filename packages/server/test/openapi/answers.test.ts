@@ -1,4 +1,5 @@
 import { FanfareError } from '@fanfare/wire'
+import type { ErrorCode } from '@fanfare/wire'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createServer } from '../../src/create-server.ts'
 import type { Engine } from '../../src/engines/engine.ts'
@@ -52,11 +53,11 @@ const packed: RawRequest['headers'] = [['Content-Encoding', 'gzip']]
 const elsewhere: RawRequest['headers'] = [['Host', 'elsewhere.example']]
 const keyed: RawRequest['headers'] = [['Idempotency-Key', 'k']]
 
-const post = { method: 'POST', path: '/channels/a', body: 'x' }
-const batch = { method: 'POST', path: '/publish', headers: json, body: '[{"channel":"a","data":1}]' }
-const subscribe = { method: 'POST', path: '/subscribe', headers: json, body: '{"channels":["a"]}' }
-const receive = { path: '/channels/a' }
-const several = { path: '/subscribe?channel=a&channel=b' }
+const post: RawRequest = { method: 'POST', path: '/channels/a', body: 'x' }
+const batch: RawRequest = { method: 'POST', path: '/publish', headers: json, body: '[{"channel":"a","data":1}]' }
+const subscribe: RawRequest = { method: 'POST', path: '/subscribe', headers: json, body: '{"channels":["a"]}' }
+const receive: RawRequest = { path: '/channels/a' }
+const several: RawRequest = { path: '/subscribe?channel=a&channel=b' }
 const wrongNames = ['/channels/a%20b', '/presence/a%20b']
 
 /** Requests whose answers are checked as they are read. */
@@ -105,7 +106,7 @@ describe('what openapi.json names', () => {
   })
 
   it('is answered to those that come from where they may not', async () => {
-    const everything = [post, batch, ...receivers, { path: '/connect' }, { path: '/presence/a' }]
+    const everything: readonly RawRequest[] = [post, batch, ...receivers, { path: '/connect' }, { path: '/presence/a' }]
     await all(...everything.map((request) => ({ ...request, headers: [...(request.headers ?? []), ...(elsewhere ?? [])] })))
     await all(...['HEAD', 'DELETE'].map((method) => ({ method, path: '/channels/a', headers: elsewhere })))
   })
@@ -131,7 +132,7 @@ describe('what openapi.json names', () => {
     ['storage-full', [post, { ...batch, path: '/publish?atomic=1' }, { method: 'DELETE', path: '/channels/a' }]],
     ['idempotency-full', [post, { ...batch, path: '/publish?atomic=1' }]],
     ['storage-failed', [{ ...batch, path: '/publish?atomic=1' }]],
-  ] as const)('is answered while the store says %s', async (code, requests) => {
+  ] satisfies [ErrorCode, RawRequest[]][])('is answered while the store says %s', async (code, requests) => {
     await publish(port, 'a', 'x')
     failing = new FanfareError(code, 'as the test wants it')
     await all(...requests)
