@@ -15,7 +15,7 @@ export interface Beginning {
   readonly broken: Void | undefined
 }
 
-/** Turns each `since` into a place. At once where nothing has to be asked: a stream from now on. */
+/** Turns each `since` into a place. At once where nothing has to be asked: a stream from now on. With one question where it is one channel's cursor. */
 export function findBeginnings(
   engine: Engine,
   request: ReceiveRequest,
@@ -25,7 +25,14 @@ export function findBeginnings(
   if (reach === 'endless' && isLatest(since) && channels.every((channel) => channel.since === undefined || isLatest(channel.since))) {
     return channels.map(() => latestPlace(feed, feed))
   }
+  if (since.at === 'cursor' && channels.length === 1 && channels[0]?.since === undefined) return askBeginning(engine, since.cursor)
   return askBeginnings(engine, request, feed)
+}
+
+/** What a held answer asks each time it comes again. */
+async function askBeginning(engine: Engine, cursor: Cursor): Promise<readonly Beginning[]> {
+  const verdict = await engine.check(cursor)
+  return [judged(cursor, verdict)]
 }
 
 async function askBeginnings(engine: Engine, request: ReceiveRequest, feed: number): Promise<readonly Beginning[]> {

@@ -70,7 +70,7 @@ export function activeResponse(socket: Duplex): Marked | undefined {
 /** Through the guard, then to its address. */
 function answerNow(site: Site, req: IncomingMessage, res: ServerResponse): void {
   // A request that was cut says so with an error; its answer has nobody to go to.
-  req.on('error', () => undefined)
+  req.on('error', ignored)
   let exchange: Exchange = { site, req, res, target: nowhere, headers: always }
   try {
     const target = orThrow(parseTarget(req.url ?? '', site.prefix))
@@ -94,6 +94,10 @@ function sendBelow(exchange: Exchange): void {
   const query = target.query === '' ? '' : `?${target.query}`
   writeHead(exchange, 308, ['Location', `${site.prefix}/${query}`, 'Content-Length', '0'])
   res.end()
+}
+
+function ignored(): void {
+  return undefined
 }
 
 const nowhere: Target = { path: '', query: '', authority: undefined }

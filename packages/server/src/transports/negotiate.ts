@@ -39,8 +39,20 @@ export function chooseTransport(wish: Wish): TransportName | Problem {
     return named
   }
   if (upgrade) return 'websocket'
-  const liked = wish.accept === undefined ? undefined : negotiate(wish.accept, [...streamingTypes, pollType])
-  // Ranges such as */* name no stream: who takes anything gets an answer that ends.
-  const streaming = liked !== undefined && wish.accept?.toLowerCase().includes(liked) === true ? byMediaType[liked] : undefined
+  const streaming = wish.accept === undefined ? undefined : streamFor(wish.accept)
   return streaming ?? (wish.waits ? 'long-poll' : 'poll')
+}
+
+/** Clients of a kind send the same field with each request: what it means is kept for some of them. */
+const accepted = new Map<string, TransportName | undefined>()
+const mostAccepted = 100
+const mostAcceptedLength = 200
+
+function streamFor(accept: string): TransportName | undefined {
+  if (accepted.has(accept)) return accepted.get(accept)
+  const liked = negotiate(accept, [...streamingTypes, pollType])
+  // Ranges such as */* name no stream: who takes anything gets an answer that ends.
+  const streaming = liked !== undefined && accept.toLowerCase().includes(liked) ? byMediaType[liked] : undefined
+  if (accepted.size < mostAccepted && accept.length <= mostAcceptedLength) accepted.set(accept, streaming)
+  return streaming
 }

@@ -11,7 +11,8 @@ import type { Timed, WheelTimer } from './wheel.ts'
 
 /** One answer with what there is, at once. */
 export function poll(ground: Ground): Transport {
-  return { name: 'poll', receive: (call) => answerPoll(ground, call, jsonAnswer('poll'), 0) }
+  const look = jsonAnswer('poll')
+  return { name: 'poll', receive: (call) => answerPoll(ground, call, look, 0) }
 }
 
 /** How an answer looks on a transport. */
@@ -60,7 +61,7 @@ class PollSink implements Sink, Held, Timed {
     this.#look = look
     this.transport = look.transport
     ground.held.add(this)
-    call.res.once('close', () => this.#gone())
+    call.res.on('close', () => this.#gone())
   }
 
   wait(ms: number): void {
@@ -154,7 +155,8 @@ function sharedAnswer(entries: readonly Uint8Array[], cursor: string, more: bool
   if (only === undefined || entries.length > 1 || gaps.length > 0) return pollAnswer({ cursor, entries, more, gaps })
   const known = answers.get(only)
   if (known !== undefined && known.cursor === cursor && known.more === more) return known.body
-  const body = pollAnswer({ cursor, entries, more, gaps })
+  // Node makes a Buffer of any other bytes that are written, for each socket anew.
+  const body = Buffer.from(pollAnswer({ cursor, entries, more, gaps }).buffer)
   answers.set(only, { cursor, more, body })
   return body
 }

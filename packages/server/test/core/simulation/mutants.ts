@@ -267,6 +267,7 @@ export const mutants: readonly Mutant[] = [
         from: 'judged(since.cursor, await check(since.cursor))',
         to: "judged(since.cursor, (await check(since.cursor)) && { kind: 'same' })",
       },
+      { file: opening, from: 'judged(cursor, verdict)', to: "judged(cursor, verdict && { kind: 'same' })" },
     ],
   },
   {
