@@ -33,12 +33,13 @@ export function metricsPage(exchange: Exchange): void {
   res.end(body)
 }
 
-let openapi: string | undefined
+let openapi: object | undefined
 
-/** `/openapi.json`: the description of all addresses. */
+/** `/openapi.json`: the description of all addresses, which stand below the prefix where there is one. */
 export function description(exchange: Exchange): void {
-  openapi ??= JSON.stringify(JSON.parse(readFileSync(new URL('./openapi.json', import.meta.url), 'utf8')))
-  answerJson(exchange, 200, openapi)
+  openapi ??= JSON.parse(readFileSync(new URL('./openapi.json', import.meta.url), 'utf8')) as object
+  const { prefix } = exchange.site
+  answerJson(exchange, 200, JSON.stringify(prefix === '' ? openapi : { ...openapi, servers: [{ url: prefix }] }))
 }
 
 /** `/presence/{channel}` */

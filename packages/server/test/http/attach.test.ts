@@ -113,7 +113,7 @@ describe('beside the routes of an application', () => {
     expect((await send(port, channel)).status).toBe(201)
     expect(await body(port, '/push/channels/news?since=earliest')).toContain('"data":"words"')
     expect(await body(port, '/push/healthz')).toBe('{"status":"alive"}')
-    expect((await send(port, { path: '/push/openapi.json' })).status).toBe(200)
+    expect(JSON.parse(await body(port, '/push/openapi.json'))).toMatchObject({ servers: [{ url: '/push' }] })
     const problem = expectProblem(await send(port, { path: '/push/nothing' }), 404, 'address-unknown')
     expect(problem.detail).toContain('/push/channels/{channel}')
     for (const path of ['/', '/healthz', '/channels/news', '/publish', '/pushy', '/pushy/channels/a', '/a/push/healthz'])

@@ -191,7 +191,7 @@ describe('before the handshake is through', () => {
   })
 
   it('over their limit the oldest is closed, and who shakes hands gets through', async () => {
-    const { port } = await start({ limits: { handshakes: 3 } })
+    const { port } = await start({ limits: { handshakes: 3, headersMs: 60_000 } })
     const silent = [await openRaw(port), await openRaw(port), await openRaw(port), await openRaw(port)]
     await silent[0]?.untilEnd()
     expect((await ask(port, '/healthz')).status).toBe(200)
