@@ -68,10 +68,11 @@ export function checkAnswer(asked: Asked | undefined, head: Head, body?: Buffer)
   const method = asked?.method.toLowerCase()
   const content = method === 'head' ? undefined : body
   const name = `${asked?.method ?? 'bytes'} ${asked?.target.slice(0, 60) ?? ''}: ${head.status}`
-  if (asked === undefined || head.status === 404 || head.status === 405) {
-    // What is no request, no address, or no method of it has a problem document, and no operation.
+  if (asked === undefined || [308, 404, 405].includes(head.status)) {
+    // What is no request, no address, or no method of it has a problem document, and no operation; a prefix without its slash leads to the page.
     if (head.status >= 400) checkBody(name, 'application/problem+json', problemSchema, head, content)
     if (head.status === 405 && !head.headers.has('allow')) throw new Error(`${name} has no Allow`)
+    if (head.status === 308 && !head.headers.has('location')) throw new Error(`${name} has no Location`)
     return
   }
   if (method === 'options' && head.status === 204) return
