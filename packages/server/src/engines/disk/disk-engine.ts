@@ -297,6 +297,8 @@ class DiskEngine implements Engine {
     this.#head = frame.lastSeq
     this.#upkeep.onCommit(frame)
     this.#feed.tell(frame, this.#mark)
+    // It has work after some hundred commits, and would start in the middle of deliveries then.
+    this.#keeper.start()
   }
 
   #verdict({ mark, seq }: Cursor): Verdict {

@@ -2,6 +2,10 @@ import { Worker } from 'node:worker_threads'
 
 /** Questions to a thread of the store, answered in any order. */
 export interface Lane<Question, Answer> {
+  /** The thread runs, or is about to. */
+  readonly started: boolean
+  /** Starts the thread, where a question will come soon. A thread takes some 40 ms of CPU until it can answer. */
+  start(): void
   ask(question: Question): Promise<Answer>
   /** Ends the thread; what it still owes is refused. Closing twice is closing once. */
   close(): Promise<void>
@@ -22,7 +26,7 @@ export function workerUrl(name: string): URL {
   return new URL(`./${name}.js`, import.meta.url.replace('/src/', '/dist/'))
 }
 
-/** A lane whose thread starts with the first question. It keeps the process alive only while it owes an answer. */
+/** A lane whose thread starts with the first question, or before it. It keeps the process alive only while it owes an answer. */
 export function workerLane<Question, Answer>(name: string, workerData: unknown): Lane<Question, Answer> {
   const waiting = new Map<number, Waiting<Answer>>()
   let worker: Worker | undefined
@@ -33,7 +37,7 @@ export function workerLane<Question, Answer>(name: string, workerData: unknown):
     for (const { reject } of waiting.values()) reject(error)
     waiting.clear()
   }
-  const start = () => {
+  const begin = () => {
     const started = new Worker(workerUrl(name), {
       workerData,
       name: `fanfare-${name}`,
@@ -52,9 +56,17 @@ export function workerLane<Question, Answer>(name: string, workerData: unknown):
     return started
   }
   return {
+    get started() {
+      return worker !== undefined
+    },
+    start() {
+      if (worker !== undefined || closed) return
+      worker = begin()
+      worker.unref()
+    },
     ask(question) {
       if (closed) return Promise.reject(new Error('the store is closed'))
-      worker ??= start()
+      worker ??= begin()
       worker.ref()
       const own = ++number
       worker.postMessage({ number: own, question })
@@ -75,6 +87,8 @@ export function localLane<Question, Answer>(
 ): Lane<Question, Answer> {
   let closed = false
   return {
+    started: true,
+    start: () => undefined,
     ask: (question) =>
       new Promise((resolve, reject) => {
         soon(() => {

@@ -24,7 +24,18 @@ export function handleRead(reader: PageReader, question: ReaderQuestion): Reader
   }
 }
 
-export const workerReaderLane = (directory: string): ReaderLane => workerLane('reader-worker', { directory })
+export function workerReaderLane(directory: string): ReaderLane {
+  const lane = workerLane<ReaderQuestion, ReaderAnswer>('reader-worker', { directory })
+  return {
+    get started() {
+      return lane.started
+    },
+    start: () => lane.start(),
+    // Who never ran has nothing open: while all receivers are at the head, there is no such thread.
+    ask: (question) => (question.kind === 'release' && !lane.started ? Promise.resolve(undefined) : lane.ask(question)),
+    close: () => lane.close(),
+  }
+}
 
 export function localReaderLane(files: Files, soon: (call: () => void) => void): ReaderLane {
   const reader = new PageReader(files)
