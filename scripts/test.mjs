@@ -3,9 +3,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { findOnPath } from './find-on-path.mjs'
 import { install, installInterop, root, say } from './set-up.mjs'
 
 const run = randomUUID()
@@ -29,7 +30,7 @@ for (const { names, what } of [
   { names: ['javac'], what: "Java's clients and examples" },
   { names: ['php'], what: "PHP's clients and examples" },
 ]) {
-  if (!names.some(onPath)) leftOut.push(`${what} (${names.join(', ')}: not on the PATH)`)
+  if (findOnPath(names) === undefined) leftOut.push(`${what} (${names.join(', ')}: not on the PATH)`)
 }
 if (args.length > 0) leftOut.push(`what ${JSON.stringify(args.join(' '))} does not name`)
 
@@ -57,10 +58,6 @@ for (const { pid, command } of left) {
 if (hanging) process.stderr.write('fanfare: a test file did not end: something in it still runs (see above)\n')
 for (const text of leftOut) say(`left out: ${text}`)
 process.exitCode = code !== 0 || signal !== null ? (code ?? 1) || 1 : left.length > 0 || hanging ? 1 : 0
-
-function onPath(name) {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)))
-}
 
 /** Those that are still there after a moment, which the last of vitest's own need to end. */
 async function lastingProcesses(mark) {
