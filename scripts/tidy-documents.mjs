@@ -70,6 +70,9 @@ function* checkOptions(read) {
   const page = 'docs/reference/options.md'
   const text = read(page)
   yield* compareRows(`${page} (flags)`, tableRows(text, /^`--/), optionRows(read('packages/fanfare/src/options.ts')))
+  const members = /export interface ServerOptions \{\n([\s\S]*?)\n\}/.exec(read('packages/server/src/options.ts'))?.[1] ?? ''
+  for (const [, name] of members.matchAll(/^ {2}readonly ([a-zA-Z]+)\?:/gm))
+    if (!new RegExp(`\`${name}[\`.:]`).test(text)) yield `${page} does not name ${name}, which createServer takes`
   const limits = limitRows(read('packages/wire/src/limits.ts'))
   yield* compareRows(`${page} (limits)`, tableRows(section(text, 'Limits'), /^`[A-Za-z]+`$/), limits)
 }
