@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { eight, expectToldOverAll, frameCall, jsonpCall, pathOver } from '../support/eight.ts'
 import { expectProblem, expectRefusal, poll, publish } from '../support/problems.ts'
-import { closeRaw } from '../support/raw-client.ts'
-import { send } from '../support/raw-http.ts'
+import { closeRaw, openRaw } from '../support/raw-client.ts'
+import { requestBytes, send } from '../support/raw-http.ts'
 import { handshakeHeaders, openWebSocket, text, tryHandshake } from '../support/raw-websocket.ts'
 import { startServer } from '../support/start-server.ts'
 import type { TestServer } from '../support/start-server.ts'
@@ -14,7 +15,7 @@ let port: number
 let good: string
 
 beforeAll(async () => {
-  server = await startServer()
+  server = await startServer({ transports: 'all' })
   port = server.port
   await publish(port, 'a', 'first')
   good = (await publish(port, 'a', 'second')).cursor
@@ -54,30 +55,36 @@ describe('a cursor', () => {
     expect(good).toMatch(/^[A-Za-z0-9._~-]{1,64}$/)
   })
 
-  it.each(wrong)('that is %s gets 400 on poll, long-poll, sse, and before a WebSocket opens', async (_what, make) => {
-    const bad = make(good)
-    if (decodeURIComponent(bad) === good) return
-    for (const query of [`since=${bad}`, `since=${bad}&wait=1`, `since=${bad}&transport=sse`]) {
-      await expectRefusal(port, { path: `/channels/a?${query}` }, 400, 'cursor-invalid')
-      await expectRefusal(port, { path: `/subscribe?channel=a&channel=b&${query}` }, 400, 'cursor-invalid')
-    }
-    for (const path of [`/channels/a?since=${bad}`, `/channels/a?envelope=1&since=${bad}`, `/subscribe?channel=a&since=${bad}`]) {
-      const answer = await tryHandshake(port, path, handshakeHeaders())
-      expectProblem(answer, 400, 'cursor-invalid')
-      await answer.connection.untilEnd()
-    }
-  })
+  it.each(wrong)(
+    'that is %s gets 400 on all eight, before anything opens, and a call with it where a script sees no status',
+    async (_what, make) => {
+      const bad = make(good)
+      if (decodeURIComponent(bad) === good) return
+      const refused = { status: 400, code: 'cursor-invalid' }
+      for (const query of [`since=${bad}`, `since=${bad}&wait=1`, `since=${bad}&envelope=1`]) {
+        await expectToldOverAll(port, '/channels/a', query, refused)
+        await expectToldOverAll(port, '/subscribe?channel=a&channel=b', query, refused)
+      }
+      for (const path of [`/channels/a?since=${bad}`, `/channels/a?envelope=1&since=${bad}`, `/subscribe?channel=a&since=${bad}`]) {
+        const answer = await tryHandshake(port, path, handshakeHeaders())
+        expectProblem(answer, 400, 'cursor-invalid')
+        await answer.connection.untilEnd()
+      }
+    },
+  )
 
   it.each(wrong.filter(([what]) => !['nothing', 'one with padding', 'one with a space behind', 'one with NUL behind'].includes(what)))(
     'that is %s is refused as Last-Event-ID and in POST /subscribe too',
     async (_what, make) => {
       const bad = make(good)
       const headers = [['Last-Event-ID', bad]] as const
-      for (const query of ['', '?wait=1', '?transport=sse', '?since=latest'])
-        await expectRefusal(port, { path: `/channels/a${query}`, headers }, 400, 'cursor-invalid')
-      expectProblem(await tryHandshake(port, '/channels/a', [...handshakeHeaders(), ...headers]), 400, 'cursor-invalid')
+      for (const query of ['', 'wait=1', 'since=latest'])
+        await expectToldOverAll(port, '/channels/a', query, { status: 400, code: 'cursor-invalid', headers })
       for (const body of [{ channels: ['a'], since: bad }, { channels: [{ channel: 'a', since: bad }] }]) {
-        await expectRefusal(port, { method: 'POST', path: '/subscribe', body: JSON.stringify(body) }, 400, 'cursor-invalid')
+        for (const one of eight.filter(({ name }) => name !== 'websocket')) {
+          const path = pathOver(one, '/subscribe')
+          await expectRefusal(port, { method: 'POST', path, body: JSON.stringify(body) }, 400, 'cursor-invalid')
+        }
       }
     },
   )
@@ -120,6 +127,17 @@ describe('a cursor', () => {
     for (const headers of [[], [['Last-Event-ID', good] as const]] as const) {
       const socket = await openWebSocket(port, headers.length === 0 ? `/channels/a?since=${good}` : '/channels/a', headers)
       expect((await socket.readMessage()).payload.toString()).toBe('third')
+      const query = headers.length === 0 ? `&since=${good}` : ''
+      expect(await jsonpCall(port, `/channels/a?transport=jsonp&callback=cb${query}`, headers)).toContain(
+        '"publications":[{"channel":"a","offset":3',
+      )
+      expect(await frameCall(port, `/channels/a?transport=iframe&callback=cb${query}`, headers, 1)).toContain('"offset":3,')
+      for (const name of ['sse', 'stream', 'multipart']) {
+        const connection = await openRaw(port)
+        connection.send(requestBytes(port, { path: `/channels/a?transport=${name}${query}`, headers }))
+        const came = await connection.until('the third', (pending) => (pending.includes('third') ? pending.toString() : undefined))
+        expect({ name, second: came.includes('second') }).toEqual({ name, second: false })
+      }
     }
   })
 

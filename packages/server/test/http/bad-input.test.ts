@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { askOver, eight, expectRefusedOverAll, pathOver } from '../support/eight.ts'
 import { expectProblem, expectRefusal, poll, publish } from '../support/problems.ts'
 import { closeRaw } from '../support/raw-client.ts'
 import { header, send } from '../support/raw-http.ts'
@@ -12,7 +13,7 @@ let server: TestServer
 let port: number
 
 beforeAll(async () => {
-  server = await startServer()
+  server = await startServer({ transports: 'all' })
   port = server.port
 })
 afterAll(async () => await server.close())
@@ -79,11 +80,10 @@ describe('a channel name, section 1', () => {
       { method: 'GET', path: `/channels/${name}` },
       { method: 'HEAD', path: `/channels/${name}` },
       { method: 'DELETE', path: `/channels/${name}` },
-      { method: 'GET', path: `/channels/${name}?transport=sse` },
       { method: 'GET', path: `/channels/${name}?wait=1` },
     ]
     for (const request of requests) await expectRefusal(port, request, 400, 'channel-name-invalid')
-    expectProblem(await upgrade(`/channels/${name}`), 400, 'channel-name-invalid')
+    await expectRefusedOverAll(port, `/channels/${name}`, '', { status: 400, code: 'channel-name-invalid' })
     // In a query a bad escape may be told as a bad parameter.
     const many = expectProblem(await send(port, { path: `/subscribe?channel=good&channel=${name}` }), 400)
     expect(['channel-name-invalid', 'parameter-invalid']).toContain(many.code)
@@ -93,9 +93,9 @@ describe('a channel name, section 1', () => {
   it.each([['$sys'], ['$sys/x'], ['%24sys/x'], ['$']])('that begins with $ is Fanfare’s own: %s gets 403', async (name) => {
     await expectRefusal(port, { method: 'POST', path: `/channels/${name}`, body: 'x' }, 403, 'channel-reserved')
     await expectRefusal(port, { path: `/channels/${name}` }, 403, 'channel-reserved')
-    await expectRefusal(port, { path: `/subscribe?channel=${name}` }, 403, 'channel-reserved')
     await expectRefusal(port, { method: 'DELETE', path: `/channels/${name}` }, 403, 'channel-reserved')
-    expectProblem(await upgrade(`/channels/${name}`), 403, 'channel-reserved')
+    await expectRefusedOverAll(port, `/channels/${name}`, '', { status: 403, code: 'channel-reserved' })
+    await expectRefusedOverAll(port, `/subscribe?channel=${name}`, '', { status: 403, code: 'channel-reserved' })
   })
 
   it.each([
@@ -161,7 +161,9 @@ describe('the transport, section 4', () => {
   })
 
   it.each([['iframe'], ['jsonp']])('that stands only by configuration is switched off by default: %s', async (name) => {
-    await expectRefusal(port, { path: `/channels/a?transport=${name}&callback=f` }, 403, 'transport-disabled')
+    const usual = await startServer()
+    await expectRefusal(usual.port, { path: `/channels/a?transport=${name}&callback=f` }, 403, 'transport-disabled')
+    await usual.close()
   })
 
   it('by name is WebSocket only with an upgrade', async () => {
@@ -173,10 +175,16 @@ describe('the transport, section 4', () => {
   it('that is switched off gets 403, chosen by name, by Accept, by Prefer and by upgrade', async () => {
     const few = await startServer({ transports: ['poll'] })
     try {
-      for (const name of ['sse', 'long-poll', 'websocket']) {
-        await expectRefusal(few.port, { path: `/channels/a?transport=${name}` }, 403, 'transport-disabled')
+      for (const one of eight.filter(({ name }) => name !== 'poll')) {
+        for (const path of ['/channels/a', '/subscribe?channel=a&channel=b'])
+          expectProblem(await askOver(few.port, one, pathOver(one, path)), 403, 'transport-disabled')
+        await expectRefusal(few.port, { path: `/channels/a?transport=${one.name}&callback=cb` }, 403, 'transport-disabled')
       }
-      await expectRefusal(few.port, { path: '/channels/a', headers: [['Accept', 'text/event-stream']] }, 403, 'transport-disabled')
+      const rest = await startServer({ transports: eight.map(({ name }) => name).filter((name) => name !== 'poll') })
+      await expectRefusal(rest.port, { path: '/channels/a' }, 403, 'transport-disabled')
+      await rest.close()
+      for (const type of ['text/event-stream', 'application/x-ndjson', 'multipart/mixed'])
+        await expectRefusal(few.port, { path: '/channels/a', headers: [['Accept', type]] }, 403, 'transport-disabled')
       await expectRefusal(few.port, { path: '/channels/a?wait=1' }, 403, 'transport-disabled')
       const answer = await tryHandshake(few.port, '/channels/a', handshakeHeaders())
       expectProblem(answer, 403, 'transport-disabled')
@@ -198,20 +206,34 @@ describe('parameters, section 4', () => {
     ...['foo', '', 'LATEST', 'latest%20', 'stop,latest', 'constructor'].map((value) => ['onGap', value] as const),
   ]
 
-  it.each(rows)('?%s=%s gets 400', async (name, value) => {
-    await expectRefusal(port, { path: `/channels/a?${name}=${value}` }, 400, 'parameter-invalid')
-    await expectRefusal(port, { path: `/subscribe?channel=a&${name}=${value}` }, 400, 'parameter-invalid')
+  it.each(rows)('?%s=%s gets 400 on all eight, before anything opens', async (name, value) => {
+    const refused = { status: 400, code: 'parameter-invalid' }
+    await expectRefusedOverAll(port, '/channels/a', `${name}=${value}`, refused)
+    await expectRefusedOverAll(port, '/subscribe?channel=a', `${name}=${value}`, refused)
   })
 
   it.each([
-    ['last', '-1'],
-    ['last', 'x'],
-    ['onGap', 'foo'],
-  ])('?%s=%s gets 400 on sse and before a WebSocket opens', async (name, value) => {
-    await expectRefusal(port, { path: `/channels/a?transport=sse&${name}=${value}` }, 400, 'parameter-invalid')
-    const answer = await upgrade(`/channels/a?${name}=${value}`)
-    expectProblem(answer, 400, 'parameter-invalid')
-    await answer.connection.untilEnd()
+    ['onGap=stop&onGap=stop'],
+    ['last=1&last=1'],
+    ['since=earliest&since=latest'],
+    ['envelope=2'],
+    ['envelope=yes'],
+    ['limit=1&limit=1'],
+  ])('?%s gets 400 on all eight', async (query) => {
+    await expectRefusedOverAll(port, '/channels/a', query, { status: 400, code: 'parameter-invalid' })
+  })
+
+  it('more channels than a response may have, none, or one named twice get 400 on all eight', async () => {
+    const many = Array.from({ length: 65 }, (_, index) => `channel=c${index}`).join('&')
+    for (const path of [`/subscribe?${many}`, '/subscribe', '/subscribe?x=1'])
+      await expectRefusedOverAll(port, path, '', { status: 400, code: 'parameter-invalid' })
+    for (const one of eight.filter(({ name }) => name !== 'websocket')) {
+      for (const body of ['{"channels":["a","a"]}', '{"channels":[]}', '{}', '{"channels":"a"}', '{"channels":[1]}', '{"channels":[{}]}']) {
+        const answer = await send(port, { method: 'POST', path: pathOver(one, '/subscribe'), body })
+        expect({ over: one.name, body, status: answer.status }).toEqual({ over: one.name, body, status: 400 })
+        expectProblem(answer, 400)
+      }
+    }
   })
 
   it('a limit over 1,000 is refused or counts as 1,000', async () => {

@@ -19,7 +19,7 @@ let server: TestServer
 let port: number
 
 beforeAll(async () => {
-  server = await startServer()
+  server = await startServer({ transports: 'all' })
   port = server.port
 })
 afterAll(async () => await server.close())
@@ -54,6 +54,14 @@ function corpus(cursor: string): readonly Buffer[] {
       ['Last-Event-ID', cursor],
     ]),
     get(`/subscribe?channel=fuzz/a&channel=b&since=${cursor}&envelope=1`, [['Accept', 'text/event-stream']]),
+    get(`/channels/fuzz/a?since=${cursor}`, [['Accept', 'application/x-ndjson']]),
+    get(`/subscribe?channel=fuzz/a&channel=b&last=3&transport=stream&onGap=latest`),
+    get('/channels/fuzz/a?since=earliest', [['Accept', 'multipart/mixed; q=0.8, text/html;q=0.7']]),
+    get(`/channels/fuzz/a?transport=multipart&envelope=1&since=${cursor}`),
+    get(`/channels/fuzz/a?transport=iframe&callback=on.told&since=${cursor}`, [['Referer', 'http://localhost:3000/page?x']]),
+    get('/subscribe?channel=fuzz/a&channel=b&transport=iframe&targetOrigin=http://localhost:3000&since=earliest'),
+    get(`/channels/fuzz/a?transport=jsonp&callback=$j_1.cb&since=${cursor}&limit=2`, [['Sec-Fetch-Site', 'same-origin']]),
+    get('/channels/fuzz/none?transport=jsonp&callback=cb&wait=1'),
     get('/metrics'),
     get('/openapi.json'),
     post('/subscribe', `{"channels":["fuzz/a",{"channel":"b","since":"${cursor}"}],"since":"earliest"}`),
@@ -69,7 +77,7 @@ function corpus(cursor: string): readonly Buffer[] {
     post('/channels/fuzz/p', '5\r\nhello\r\n0\r\n\r\n', [['Transfer-Encoding', 'chunked']]),
     post(
       '/publish?atomic=1',
-      '[{"channel":"fuzz/b","data":1,"event":"e","id":"i","type":"text/plain"},{"channel":"fuzz/b","data":"aGk=","encoding":"base64","key":"k"}]',
+      '[{"channel":"fuzz/b","data":"1","event":"e","id":"i","type":"text/plain"},{"channel":"fuzz/b","data":"aGk=","encoding":"base64","key":"k"}]',
       [['Content-Type', 'application/json']],
     ),
     post('/publish', '{"channel":"fuzz/b","data":1}\n{"channel":"fuzz/b","data":"x"}\n', [['Content-Type', 'application/x-ndjson']]),
@@ -131,6 +139,10 @@ const spices = [
   '&',
   '?',
   'wait=',
+  'transport=',
+  'callback=',
+  '</script>',
+  '--fanfare-part-5Yw0bXq8',
   '\x81\x7e',
   '\x88\x00',
   '\xff\xff\xff\xff',
@@ -162,8 +174,11 @@ function mutate(input: Buffer, others: readonly Buffer[], random: (below: number
   return bytes.subarray(0, 70_000)
 }
 
-/** Sends the bytes and FIN; resolves with what came once the server has ended the connection, rejects where it hangs. */
-async function throwAt(bytes: Buffer): Promise<string> {
+/**
+ * Sends the bytes, and FIN: at once, or when something came, or so much later: what has no end is ended by a FIN before it began. Resolves with what came
+ * once the server has ended the connection, rejects where it hangs.
+ */
+async function throwAt(bytes: Buffer, lingerMs: number): Promise<string> {
   return await new Promise((resolve, reject) => {
     const received: Buffer[] = []
     const socket = connect({ port, host: '127.0.0.1', noDelay: true })
@@ -171,14 +186,20 @@ async function throwAt(bytes: Buffer): Promise<string> {
       socket.destroy()
       reject(new Error(`the connection was still open ${hangMs} ms after its end`))
     }, hangMs)
-    socket.on('data', (chunk: Buffer) => received.push(chunk))
+    const lingering = setTimeout(() => socket.end(), lingerMs)
+    socket.on('data', (chunk: Buffer) => {
+      received.push(chunk)
+      socket.end()
+    })
     // A reset is an end like any other.
     socket.on('error', () => undefined)
     socket.on('close', () => {
       clearTimeout(timer)
+      clearTimeout(lingering)
       resolve(Buffer.concat(received).toString('latin1'))
     })
-    socket.end(bytes)
+    if (lingerMs === 0) socket.end(bytes)
+    else socket.write(bytes)
   })
 }
 
@@ -197,7 +218,7 @@ async function attack(count: number, from: number, good: readonly Buffer[]): Pro
       const number = from + next++
       const random = generator(seed * 1_000_003 + number)
       const bytes = mutate(good[random(good.length)] ?? Buffer.alloc(0), good, random)
-      const said = await throwAt(bytes).catch((error: unknown) => {
+      const said = await throwAt(bytes, random(3) === 0 ? 30 : 0).catch((error: unknown) => {
         throw new Error(`input ${number} of seed ${seed}: ${bytes.toString('base64')}`, { cause: error })
       })
       if (/HTTP\/1\.1 5(?!01|03|05|07)/.test(said) || innards.test(said))
@@ -208,6 +229,15 @@ async function attack(count: number, from: number, good: readonly Buffer[]): Pro
 }
 
 describe('mutated requests and frames', () => {
+  it('are made of good ones, each of which is let in', async () => {
+    const { cursor } = await publish(port, 'fuzz/a', 'first')
+    for (const bytes of corpus(cursor)) {
+      const said = await throwAt(bytes, hangMs / 2)
+      if (!/^HTTP\/1\.1 (?:101|20[014]) /.test(said))
+        throw new Error(`${bytes.toString('latin1', 0, 300)}\nwas answered with ${said.slice(0, 600)}`)
+    }
+  })
+
   it(`${inputs} of them leave the server up, answering, and not larger`, { timeout: 60_000 + inputs * 3 }, async () => {
     const { cursor } = await publish(port, 'fuzz/a', 'first')
     for (let index = 0; index < 20; index++) await publish(port, 'fuzz/a', `{"n":${index}}`, [['Content-Type', 'application/json']])
