@@ -42,7 +42,7 @@ export class Lane {
     const generation = ++this.#generation
     this.#attempts = 0
     if (this.#transport.held) {
-      this.#become('waiting', 'for one of the browser’s connections')
+      this.#become('waiting', 'for a connection, see below')
       this.#slotWish = new AbortController()
       const release = await takeSlot(this.#slotWish.signal).catch(() => undefined)
       if (generation !== this.#generation) return release?.()
@@ -93,7 +93,7 @@ export class Lane {
       place: current((cursor) => this.#take(cursor)),
       publication: current((publication) => this.#receive(publication)),
       gap: current((gap) => this.#tellGap(gap)),
-      lost: current((why) => this.#lost(why)),
+      lost: current((why) => this.#cut(why)),
       ended: current((error) => this.#ended(error)),
     })
   }
@@ -155,19 +155,24 @@ export class Lane {
   }
 
   #lost(why) {
-    const isNew = this.#state === 'live'
     this.#headThen = this.#page.head
     this.#gapTold = false
     this.#resumes = this.#cursor !== undefined
     this.#become('reconnecting', why)
-    if (isNew) this.#page.doubt()
+  }
+
+  /** The connection went by itself, which others may not have noticed of theirs. */
+  #cut(why) {
+    const wasLive = this.#state === 'live'
+    this.#lost(why)
+    if (wasLive) this.#page.doubt()
   }
 
   #ended({ message, after }) {
     this.#close()
     const longest = Math.min(longestDelayMs, firstDelayMs * 2 ** this.#attempts++)
     const delayMs = after ?? longest * (0.5 + Math.random() / 2)
-    this.#lost(`${message}; again in ${(delayMs / 1000).toFixed(1)} s`)
+    this.#cut(`again in ${(delayMs / 1000).toFixed(1)} s: ${message}`)
     this.#timer = setTimeout(() => this.#open(), delayMs)
   }
 

@@ -71,8 +71,7 @@ function showHere() {
     ['Engine', `${engine.name}: ${engine.promise}`],
     ['Transports', on.join(', ')],
     ['Keeps', keep],
-    ['Payload', limits.payload],
-    ['Heartbeat', `${limits.heartbeatMs / 1000} s`],
+    ['Limits', `payload ${limits.payload}, heartbeat ${limits.heartbeatMs / 1000} s`],
   ]
   byId('here').append(...rows.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))))
 }
@@ -95,7 +94,7 @@ async function openLanes() {
   if (!isMultiplexed() && held > 0) {
     byId('connections').textContent =
       `Over HTTP/1.1 a browser opens six connections to a server, for all its tabs together; ${held} lanes of this page hold one each. ` +
-      'A lane of another tab waits until a connection is free.'
+      'A lane that finds none free waits: stop another, or close the other tab.'
     byId('connections').hidden = false
   }
   await learnKept()
@@ -114,7 +113,7 @@ async function checkOrigin() {
   const { code, message } = await problemOf(response)
   if (code !== 'origin-refused') return notice(message)
   const option = element('code', {}, `origins: ["${location.origin}"]`)
-  notice('This page may not publish or open a WebSocket: the server does not know its origin. Add it to the configuration: ', option)
+  notice('This page may not publish, nor use WebSocket, iframe and JSONP: the server does not know its origin. Add it: ', option)
 }
 
 function begin() {
@@ -123,8 +122,12 @@ function begin() {
     submitted.preventDefault()
     location.search = new URLSearchParams({ channel: byId('channel').value.trim() }).toString()
   })
+  if (facts.problem !== undefined) {
+    document.querySelector('main').hidden = true
+    byId('channel').focus()
+    return notice(`${facts.channel}: ${facts.problem}`)
+  }
   showHere()
-  if (facts.problem !== undefined) return notice(facts.problem)
   document.title = `${facts.channel} · Fanfare`
   showCommands(facts.commands, page.channelAddress.replaceAll("'", '%27'))
   openPublisher(page)

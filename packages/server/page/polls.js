@@ -1,5 +1,5 @@
 import { takeAnswer } from './messages.js'
-import { problemOf } from './streams.js'
+import { problemOf, reach } from './streams.js'
 
 /** How often the lanes ask that are not held. */
 const pauseMs = 2000
@@ -45,7 +45,7 @@ function openPolls(call, ask, { wait, pause = 0 }) {
 }
 
 async function askFetch(call, parameters, signal) {
-  const response = await fetch(call.address(parameters), { signal, cache: 'no-store' })
+  const response = await reach(call.address(parameters), { signal, cache: 'no-store' })
   return response.ok ? await response.json() : { error: await problemOf(response) }
 }
 
@@ -54,7 +54,7 @@ async function askScript(call, parameters, signal) {
   const script = document.createElement('script')
   const { promise, resolve, reject } = openPromise()
   window.fanfareAnswer = resolve
-  script.addEventListener('error', () => reject(new Error('the script could not be loaded')))
+  script.addEventListener('error', () => reject(new Error('no connection')))
   script.addEventListener('load', () => reject(new Error('the script did not call')))
   signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true })
   const late = setTimeout(() => reject(new Error('no script came')), scriptMs)

@@ -1,5 +1,5 @@
 import { byId, shownMs } from './dom.js'
-import { problemOf } from './streams.js'
+import { problemOf, reach } from './streams.js'
 
 const manyCount = 20
 
@@ -55,9 +55,7 @@ async function publishMany(page, answer) {
 
 async function timed(address, request) {
   const begun = performance.now()
-  const response = await fetch(address, request).catch(() => {
-    throw new Error('the server can not be reached')
-  })
+  const response = await reach(address, request)
   return { response, ms: performance.now() - begun }
 }
 

@@ -24,7 +24,7 @@ export const eventSource = {
     source.addEventListener('fanfare.gap', ({ data }) => call.gap(JSON.parse(data)))
     source.addEventListener('error', () => {
       if (source.readyState === EventSource.CLOSED) call.ended({ message: 'the browser gave up' })
-      else call.lost('the browser connects again by itself')
+      else call.lost('the browser tries again itself')
     })
     return {
       close: () => source.close(),
@@ -79,7 +79,7 @@ function openFetch(call, parameters, makeReader) {
 }
 
 async function readFetch(call, address, signal, makeReader) {
-  const response = await fetch(address, { signal, cache: 'no-store' })
+  const response = await reach(address, { signal, cache: 'no-store' })
   if (!response.ok) return call.ended(await problemOf(response))
   const read = makeReader((message) => take(call, message))
   const body = response.body.getReader()
@@ -88,6 +88,15 @@ async function readFetch(call, address, signal, makeReader) {
     read(part.value)
   }
   call.ended({ message: 'the answer ended' })
+}
+
+/** Browsers say each in other words that there is no connection. */
+export async function reach(address, request) {
+  try {
+    return await fetch(address, request)
+  } catch (error) {
+    throw new Error('no connection', { cause: error })
+  }
 }
 
 /** What a refusal says. */

@@ -68,9 +68,9 @@ export function textOf(site: Site, channel: string, base: string): string {
 }
 
 const promises = {
-  synced: 'a publication is on the disk before it is answered',
-  replicated: 'a publication is on several nodes before it is answered',
-  memory: 'publications are in memory and end with the process',
+  synced: 'on the disk before the 201',
+  replicated: 'on several nodes before the 201',
+  memory: 'publications end with the process',
 } as const
 
 const commands: readonly (PageCommand & { readonly transport?: TransportName })[] = [

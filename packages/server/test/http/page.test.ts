@@ -1,9 +1,12 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createServer } from '../../src/create-server.ts'
 import { expectProblem } from '../support/problems.ts'
 import { header, send } from '../support/raw-http.ts'
 import type { Answer } from '../support/raw-http.ts'
@@ -107,7 +110,7 @@ describe('the address / to a browser', () => {
     for (const data of ['1', '2']) await send(port, { method: 'POST', path: '/channels/quotes/A', body: data })
     expect(factsIn((await pageOf('/?channel=quotes/A')).text)).toMatchObject({
       version,
-      engine: { name: 'memory', promise: 'publications are in memory and end with the process' },
+      engine: { name: 'memory', promise: 'publications end with the process' },
       channel: 'quotes/A',
       head: 2,
       keep: '10,000 publications, 24 h, 16 MiB of a channel',
@@ -177,6 +180,19 @@ describe('the address / to others', () => {
   it('speaks of https where a proxy does', async () => {
     const text = (await send(port, { path: '/', headers: [['X-Forwarded-Proto', 'https']] })).body.toString()
     expect(text).toContain(`https://127.0.0.1:${port}/channels/demo`)
+  })
+
+  it('stands below the prefix of an attached server', async () => {
+    const inside = await createServer({ engine: 'memory' })
+    const http = createHttpServer()
+    inside.attach(http, { prefix: '/push' })
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+    const at = (http.address() as AddressInfo).port
+    const text = (await send(at, { path: '/push/' })).body.toString()
+    await inside.close()
+    await new Promise((resolve) => http.close(resolve))
+    expect(text).toContain(`http://127.0.0.1:${at}/push/channels/demo`)
+    expect(text).toContain(`http://127.0.0.1:${at}/push/openapi.json`)
   })
 
   it('refuses a channel that is none', async () => {
