@@ -283,15 +283,20 @@ describe('upgrades', () => {
     const { http, port } = await beside({ fanfare: { limits: { headersMs: 300 } } })
     const taken: Duplex[] = []
     http.on('upgrade', (req: IncomingMessage, socket: Duplex) => {
-      if (req.url !== '/own') return
+      if (req.url === '/nothing') return
       taken.push(socket)
-      socket.on('data', (data: Buffer) => socket.write(data))
+      if (req.url === '/own') socket.on('data', (data: Buffer) => socket.write(data))
+      else socket.write('one word')
     })
-    const mine = await openRaw(port)
+    const [mine, told] = [await openRaw(port), await openRaw(port)]
     mine.send(requestBytes(port, { path: '/own', headers: handshakeHeaders() }))
+    told.send(requestBytes(port, { path: '/told', headers: handshakeHeaders() }))
+    await told.until('a word', (pending) => (pending.length === 8 ? pending : undefined))
+    // It comes last, so that the time of the others is over too.
     expectProblem(await send(port, { path: '/nothing', headers: handshakeHeaders() }), 404, 'address-unknown')
     mine.send('still here')
     expect(await mine.until('an echo', (pending) => (pending.length === 10 ? pending.toString() : undefined))).toBe('still here')
+    expect([told.ended, told.pending.toString()]).toEqual([false, 'one word'])
     for (const socket of taken) socket.destroy()
   })
 
