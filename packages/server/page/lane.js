@@ -145,6 +145,9 @@ export class Lane {
   #tellGap({ reason, missed }) {
     this.#gapTold = true
     this.#missing = 0
+    // In another history the numbers may begin anew.
+    this.#offset = undefined
+    if (reason === 'new-log' || reason === 'diverged') this.#headThen = this.#page.head = 0
     this.#view.note('gap', `gap: ${reason}, ${missed ?? 'an unknown number'} missed`)
   }
 

@@ -205,6 +205,20 @@ describe('a lane of the page', () => {
     expect(seen.slice(4)).toEqual(['gap: gap: trimmed, an unknown number missed', 'live', 'resumed: resumed after the gap', '8'])
   })
 
+  it('goes on in another history, whose offsets begin anew', async () => {
+    const { lane, seen, publish, current, page } = openLane()
+    page.head = 1
+    await lane.start()
+    publish(1, 2)
+    current().ended({ message: 'cut' })
+    vi.advanceTimersByTime(500)
+    current().gap({ reason: 'new-log', missed: null })
+    current().place('d0')
+    publish(1)
+    expect(seen.slice(5)).toEqual(['gap: gap: new-log, an unknown number missed', 'live', 'resumed: resumed after the gap', '1'])
+    expect(page.head).toBe(1)
+  })
+
   it('tells a hole in the offsets, which there must not be', async () => {
     const { lane, seen, publish } = openLane()
     await lane.start()
