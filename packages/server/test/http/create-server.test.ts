@@ -105,6 +105,20 @@ describe('inside the server of an application', () => {
   })
 })
 
+describe('the delay of the event loop', () => {
+  it('is what it was late, without the time from one look to the next', async () => {
+    const { port } = await start()
+    const delays = async (): Promise<number[]> => {
+      const page = (await send(port, { path: '/metrics' })).body.toString()
+      return [...page.matchAll(/fanfare_event_loop_delay_seconds{[^}]*} (.+)/g)].map(([, seconds]) => Number(seconds))
+    }
+    // It is late by a little each time, and by less than the time between two looks once in a while at least.
+    await expect
+      .poll(async () => (await delays())[0], { timeout: 20_000, interval: 300 })
+      .toSatisfy((seconds: number) => seconds > 0 && seconds < 0.045)
+  })
+})
+
 describe('a clean end', () => {
   it('answers held polls, tells streams to come again, and closes the port', async () => {
     const { server, port } = await start()
