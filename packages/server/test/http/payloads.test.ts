@@ -1,8 +1,10 @@
+import { runInNewContext } from 'node:vm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { frameCall, jsonpCall } from '../support/eight.ts'
 import { poll, publish } from '../support/problems.ts'
 import type { Envelope } from '../support/problems.ts'
-import { closeRaw } from '../support/raw-client.ts'
-import { send } from '../support/raw-http.ts'
+import { closeRaw, openRaw } from '../support/raw-client.ts'
+import { header, readChunk, readHead, requestBytes, parseHead, send } from '../support/raw-http.ts'
 import { opcodes, openWebSocket, text } from '../support/raw-websocket.ts'
 import { openSse } from '../support/sse-client.ts'
 import { startServer } from '../support/start-server.ts'
@@ -15,7 +17,7 @@ let port: number
 let channels = 0
 
 beforeAll(async () => {
-  server = await startServer()
+  server = await startServer({ transports: 'all' })
   port = server.port
 })
 afterAll(async () => await server.close())
@@ -39,6 +41,20 @@ const envelopes: readonly (readonly [string, (channel: string) => Promise<string
       const socket = await openWebSocket(port, `/channels/${channel}?since=earliest&envelope=1`)
       expect(await socket.readJson()).toEqual({ cursor: expect.any(String) as unknown })
       return (await socket.readMessage()).payload.toString()
+    },
+  ],
+  [
+    'stream',
+    async (channel) => {
+      const body = await openBody(`/channels/${channel}?since=earliest&transport=stream`)
+      return await body.until(/^\{"cursor":"[^"]+"\}\n([^\n]*)\n/)
+    },
+  ],
+  [
+    'multipart with envelopes',
+    async (channel) => {
+      const body = await openBody(`/channels/${channel}?since=earliest&transport=multipart&envelope=1`)
+      return (await body.part()).payload.toString()
     },
   ],
   [
@@ -78,6 +94,65 @@ async function overSse(channel: string): Promise<string> {
   return (await events.next()).data
 }
 
+/** What a page is called with over a script, as a browser would make it of its source; and the source. */
+async function overScripts(channel: string): Promise<readonly { readonly data: unknown; readonly source: string }[]> {
+  const path = `/channels/${channel}?since=earliest&callback=cb`
+  const source = await jsonpCall(port, `${path}&transport=jsonp`)
+  const frame = await frameCall(port, `${path}&transport=iframe`, [], 1)
+  const [first] = (evaluated(source) as { publications: { data: unknown }[] }).publications
+  return [
+    { data: first?.data, source },
+    { data: (evaluated(frame) as { data: unknown }).data, source: frame },
+  ]
+}
+
+/** The value of an expression, in a realm of its own: by a script engine, for JSON.parse would not see what only scripts mind. */
+function evaluated(expression: string): unknown {
+  return structuredClone(runInNewContext(`(${expression})`))
+}
+
+/** The payload of the only publication as a part, with the part's labels. */
+async function overMultipart(channel: string): Promise<{ readonly type: string | undefined; readonly payload: Buffer }> {
+  const body = await openBody(`/channels/${channel}?since=earliest&transport=multipart`)
+  return await body.part()
+}
+
+/** The body of an answer without end, as it comes. */
+async function openBody(path: string) {
+  const connection = await openRaw(port)
+  connection.send(requestBytes(port, { path }))
+  const head = await readHead(connection)
+  expect(head.status).toBe(200)
+  let came: Buffer = Buffer.alloc(0)
+  const more = async (): Promise<void> => void (came = Buffer.concat([came, await readChunk(connection)]))
+  return {
+    /** What the pattern captures, once it is there. */
+    async until(pattern: RegExp): Promise<string> {
+      for (;;) {
+        const found = pattern.exec(came.toString())
+        if (found?.[1] !== undefined) return found[1]
+        await more()
+      }
+    },
+    /** The second part, read by its length: the first carries the cursor. */
+    async part(): Promise<{ readonly type: string | undefined; readonly payload: Buffer }> {
+      for (;;) {
+        const second = came.indexOf('Content-Type: ')
+        const end = second < 0 ? -1 : came.indexOf('\r\n\r\n', second)
+        if (end >= 0) {
+          const fields = parseHead(`HTTP/1.1 200 OK\r\n${came.toString('latin1', second, end)}`)
+          const payload = came.subarray(end + 4, end + 4 + Number(header(fields, 'content-length')))
+          const coded = header(fields, 'content-transfer-encoding') === 'base64'
+          const type = header(fields, 'content-type')
+          if (payload.length === Number(header(fields, 'content-length')))
+            return { type, payload: coded ? Buffer.from(payload.toString('latin1'), 'base64') : payload }
+        }
+        await more()
+      }
+    },
+  }
+}
+
 async function overWebSocket(channel: string): Promise<{ opcode: number; payload: Buffer }> {
   return await (await openWebSocket(port, `/channels/${channel}?since=earliest`)).readMessage()
 }
@@ -98,6 +173,8 @@ describe('text arrives as it was', () => {
     ['what looks like fields of SSE', 'data: x\nid: 5\nevent: open\nretry: 1\n\n: comment\n'],
     ['a space and a colon first', ' : a'],
     ['quotes and backslashes', '"a" \\ \\n \\u0000 </script> <!-- ]]>'],
+    ['what would end a script, or hide its end', `</script><script>alert(1)</script><!--<script>'&amp;--></SCRIPT >\\u003c/script>`],
+    ['what would end a part', '\r\n--fanfare-part-5Yw0bXq8--\r\n\r\nFanfare-Gap: deleted'],
     ['characters of every length', 'é€😀\u{10FFFF}\uFFFF'],
     ['what looks like JSON', '{"a":1e400,\n"b":[]}'],
     ['64 KiB of lines', 'line of text\n'.repeat(5_041).slice(0, 65_536)],
@@ -123,6 +200,12 @@ describe('text arrives as it was', () => {
     expect(await overSse(channel)).toBe(value.replace(/\r\n?/g, '\n'))
     const message = await overWebSocket(channel)
     expect([message.opcode, message.payload.toString('hex') === Buffer.from(value).toString('hex')]).toEqual([opcodes.text, true])
+    const part = await overMultipart(channel)
+    expect([part.type, part.payload.equals(Buffer.from(value))]).toEqual(['text/plain; charset=utf-8', true])
+    for (const { data, source } of await overScripts(channel)) {
+      expect(data === value).toBe(true)
+      expect(source).not.toMatch(/[<>&\u2028\u2029]/)
+    }
   })
 
   it('that a WebSocket published too', async () => {
@@ -163,6 +246,9 @@ describe('bytes arrive as they were', () => {
     expect(await overSse(channel)).toBe(value.toString('base64'))
     const message = await overWebSocket(channel)
     expect([message.opcode, message.payload.equals(value)]).toEqual([opcodes.binary, true])
+    const part = await overMultipart(channel)
+    expect([part.type, part.payload.equals(value)]).toEqual(['image/png', true])
+    for (const { data } of await overScripts(channel)) expect(data === value.toString('base64')).toBe(true)
   })
 
   it('in base64 by a batch and by fanfare.v1 too', async () => {
@@ -210,6 +296,12 @@ describe('JSON arrives as it was written, token for token', () => {
     expect(await overSse(channel)).toBe(written)
     const message = await overWebSocket(channel)
     expect([message.opcode, message.payload.toString()]).toEqual([opcodes.text, written])
+    const part = await overMultipart(channel)
+    expect([part.type, part.payload.toString()]).toEqual(['application/json', written])
+    for (const { data, source } of await overScripts(channel)) {
+      expect(JSON.stringify(data)).toBe(JSON.stringify(JSON.parse(written)))
+      expect(source).not.toMatch(/[<>&'\u2028\u2029]/)
+    }
   }
 
   it.each(documents)('%s', async (_what, written) => {
