@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { agent, call } from '../../../packages/fanfare/test/support/followers.ts'
@@ -131,6 +131,26 @@ describe('the examples', () => {
       await kill(child)
     }
     expect(printed).toMatch(/^\d+ "one"\n\d+ "two"\n\d+ "three"\n$/)
+  })
+
+  it.skipIf(!onPath('python3'))(`tell a gap, and go on behind it${unless('python3')}`, async () => {
+    await publish('news', 'before')
+    const cursor = await headOf('news')
+    writeFileSync(`${life.directory}/news.cursor`, cursor)
+    await call(`${life.url}/channels/news`, { method: 'DELETE' })
+    await publish('news', 'behind')
+    for (const line of ['python3 examples/python/receive.py news /tmp/news.cursor', `node examples/node/receive.mjs news ${cursor}`]) {
+      const child = shell(line)
+      let [printed, told] = ['', '']
+      child.stdout?.on('data', (part: Buffer) => (printed += part.toString()))
+      child.stderr?.on('data', (part: Buffer) => (told += part.toString()))
+      try {
+        await expect.poll(() => printed).toMatch(/^\d+ "behind"\n$/)
+        await expect.poll(() => told).toMatch(/^gap .*"reason": ?"deleted"/)
+      } finally {
+        await kill(child)
+      }
+    }
   })
 
   it.skipIf(!onPath('python3'))(`say what is refused, and end with 1${unless('python3')}`, async () => {

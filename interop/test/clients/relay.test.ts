@@ -79,5 +79,5 @@ describe('a cursor', () => {
       if (index === 2) await life.kill()
     }
     expect(all.map(({ data }) => data)).toEqual(asTaken(publisher.published, []).map(({ data }) => data))
-  }, 90_000)
+  }, 240_000)
 })
