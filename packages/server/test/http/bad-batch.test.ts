@@ -197,6 +197,20 @@ describe('keys and order of a batch', () => {
     expectProblem(await batch('[{"channel":"whole","data":3}]', '', keyed), 409, 'idempotency-conflict')
   })
 
+  it.each([
+    [
+      'another item that is refused for its name',
+      '[{"channel":"whole","data":1},{"channel":"a///b","data":1},{"channel":"whole","data":2}]',
+    ],
+    ['another item that is refused for its form', '[{"channel":"whole","data":1},{"channel":"whole"},{"channel":"whole","data":2}]'],
+    ['the good items alone', '[{"channel":"whole","data":1},{"channel":"whole","data":2}]'],
+  ])('with %s it is another body', async (_what, other) => {
+    expectProblem(await batch(other, '', keyed), 409, 'idempotency-conflict')
+    const refused = keyed.map(([name, value]) => [name, name === 'Idempotency-Key' ? 'refused' : value] as const)
+    expect((await batch('[{"channel":"whole","data":1},{"channel":"*","data":7},7]', '', refused)).status).toBe(200)
+    expectProblem(await batch('[{"channel":"whole","data":1},{"channel":"*","data":7},8]', '', refused), 409, 'idempotency-conflict')
+  })
+
   it('in a name space of its own: a single publish with the same key is another', async () => {
     const single = await send(port, { method: 'POST', path: '/channels/whole', headers: [['Idempotency-Key', 'whole']], body: 'x' })
     expect([single.status, header(single, 'idempotent-replayed')]).toEqual([201, undefined])
