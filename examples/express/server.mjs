@@ -26,10 +26,9 @@ const http = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', (error) =
 // All addresses of Fanfare are below /push; everything else stays Express's.
 fanfare.attach(http, { prefix: '/push' })
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, async () => {
-    // First, so that pages are told to come again; else their streams would keep the application's server open.
-    await fanfare.close()
-    http.close()
-  })
+async function end() {
+  // First, so that pages are told to come again; else their streams would keep the application's server open.
+  await fanfare.close()
+  http.close()
 }
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void end())
