@@ -79,9 +79,8 @@ function missingPackage(all) {
     if (!path.startsWith('node_modules/') || wanted.optional || wanted.devOptional || wanted.peer || (wanted.dev && !all)) continue
     if (here[path]?.version !== wanted.version || !existsSync(join(root, path))) return path.replace('node_modules/', '')
   }
-  return existsSync(join(root, 'node_modules/.bin/fanfare')) || process.platform === 'win32'
-    ? undefined
-    : 'the command in node_modules/.bin'
+  const commands = ['fanfare', 'conformance'].map((name) => `node_modules/.bin/${name}`)
+  return process.platform === 'win32' ? undefined : commands.find((path) => !existsSync(join(root, path)))
 }
 
 /** Changes with every source, added, removed or written. */
