@@ -22,16 +22,15 @@ afterAll(async () => {
   await stand.close()
 })
 
-const published = Array.from({ length: 300 }, (_, index): Payload => ({
-  type: 'application/json',
-  body: Buffer.from(`{"n":${index + 1}}`),
-}))
+function numbers(count: number): readonly Payload[] {
+  return Array.from({ length: count }, (_, index) => ({ type: 'application/json', body: Buffer.from(`{"n":${index + 1}}`) }))
+}
 
 /** Publishes one after the other, slowly; what isn't answered is sent again with its key. Ends when all are, or when `done` says so. */
-async function publishSlowly(channel: string, done: () => boolean): Promise<void> {
+async function publishSlowly(channel: string, payloads: readonly Payload[], done: () => boolean): Promise<void> {
   const publisher = new Publisher(stand.url)
-  for (let next = 0; next < published.length && !done();) {
-    const payload = published[next]
+  for (let next = 0; next < payloads.length && !done();) {
+    const payload = payloads[next]
     const sent = payload === undefined ? Promise.resolve() : publisher.publish(channel, payload, `number-${next}`)
     next += await sent.then(
       () => 1,
@@ -44,17 +43,19 @@ async function publishSlowly(channel: string, done: () => boolean): Promise<void
 
 /** Lanes that have fewer than so many, and what they say of themselves. */
 async function behind(page: Page, count: number): Promise<readonly string[]> {
-  const report = await reportOf(page)
-  return report.filter(({ told }) => told.length < count).map(({ name, told, notes }) => `${name}: ${told.length}, ${notes.join(', ')}`)
+  return await page.evaluate(
+    `JSON.parse(lanes.report()).filter(({ told }) => told.length < ${count}).map(({ name, told, notes }) => name + ': ' + told.length + ', ' + notes.join(', '))`,
+  )
 }
 
 inBrowsers((open, name) => {
   it('every transport goes on after kill -9, with nothing missing and nothing twice', { timeout: patienceMs }, async () => {
     const page = await open(`http://app.localhost:${pages.port}/`)
     const channel = `numbers-${name}`
+    const published = numbers(300)
     await page.evaluate(`lanes.start(${JSON.stringify({ base: stand.listedUrl, channel, lanes, again: true })})`)
     let over = false
-    const publishing = publishSlowly(channel, () => over)
+    const publishing = publishSlowly(channel, published, () => over)
     try {
       for (const reached of [50, 150]) {
         await expect.poll(async () => await behind(page, reached), { timeout: patienceMs / 2, interval: 100 }).toEqual([])
@@ -80,9 +81,10 @@ inBrowsers((open, name) => {
     try {
       const page = await open(`http://localhost:${pages.port}/`)
       const channel = `cut-${name}`
+      const published = numbers(100)
       await page.evaluate(`lanes.start(${JSON.stringify({ base: proxy.url, channel, lanes: ['plain EventSource'] })})`)
       let over = false
-      const publishing = publishSlowly(channel, () => over)
+      const publishing = publishSlowly(channel, published, () => over)
       try {
         for (const reached of [30, 60]) {
           await expect.poll(async () => await behind(page, reached), { timeout: patienceMs / 2, interval: 50 }).toEqual([])

@@ -24,7 +24,7 @@ export interface Browser {
   close(): Promise<void>
 }
 
-export interface BrowserRow {
+interface BrowserRow {
   readonly name: string
   /** Looked for on the PATH, in this order. */
   readonly executables: readonly string[]
@@ -32,12 +32,12 @@ export interface BrowserRow {
 }
 
 /** Chromium by its own protocol, Firefox by WebDriver BiDi: no one library drives Debian's packages of both. */
-export const browserRows: readonly BrowserRow[] = [
+const browserRows: readonly BrowserRow[] = [
   { name: 'Chromium', executables: ['chromium', 'chromium-browser', 'google-chrome'], launch: launchChromium },
   { name: 'Firefox', executables: ['firefox-esr', 'firefox'], launch: launchFirefox },
 ]
 
-export function executableOf(row: BrowserRow): string | undefined {
+function executableOf(row: BrowserRow): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter)
   return row.executables.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path))
 }
@@ -46,8 +46,8 @@ export function executableOf(row: BrowserRow): string | undefined {
 export const patienceMs = 120_000
 
 /** The same tests in each browser that is here; a browser that isn't says so in the name of what is left out. Pages are closed after each test. */
-export function inBrowsers(body: (open: Browser['open'], name: string) => void, rows: readonly BrowserRow[] = browserRows): void {
-  for (const row of rows) {
+export function inBrowsers(body: (open: Browser['open'], name: string) => void): void {
+  for (const row of browserRows) {
     const executable = executableOf(row)
     const left = executable === undefined ? ` (left out: none of ${row.executables.join(', ')} is on the PATH)` : ''
     describe.skipIf(executable === undefined)(`in ${row.name}${left}`, () => {
