@@ -148,7 +148,7 @@ export class Lane {
     // In another history the numbers may begin anew.
     this.#offset = undefined
     if (reason === 'new-log' || reason === 'diverged') this.#headThen = this.#page.head = 0
-    this.#view.note('gap', `gap: ${reason}, ${missed ?? 'an unknown number'} missed`)
+    this.#view.note('gap', `gap: ${reason}, ${missed === null ? 'number unknown' : `${missed} missed`}`)
   }
 
   /** Offsets have no holes. The one honest reason is an event that an EventSource had not been told of in time. */

@@ -202,7 +202,7 @@ describe('a lane of the page', () => {
     current().gap({ reason: 'trimmed', missed: null })
     current().place('c7')
     publish(8)
-    expect(seen.slice(4)).toEqual(['gap: gap: trimmed, an unknown number missed', 'live', 'resumed: resumed after the gap', '8'])
+    expect(seen.slice(4)).toEqual(['gap: gap: trimmed, number unknown', 'live', 'resumed: resumed after the gap', '8'])
   })
 
   it('goes on in another history, whose offsets begin anew', async () => {
@@ -215,7 +215,7 @@ describe('a lane of the page', () => {
     current().gap({ reason: 'new-log', missed: null })
     current().place('d0')
     publish(1)
-    expect(seen.slice(5)).toEqual(['gap: gap: new-log, an unknown number missed', 'live', 'resumed: resumed after the gap', '1'])
+    expect(seen.slice(5)).toEqual(['gap: gap: new-log, number unknown', 'live', 'resumed: resumed after the gap', '1'])
     expect(page.head).toBe(1)
   })
 
