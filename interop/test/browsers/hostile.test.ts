@@ -56,8 +56,8 @@ inBrowsers((open) => {
     async () => {
       const page = await hostilePage()
       await start(page, {})
-      await start(page, { base: stand.url, lanes: lanes.filter((lane) => lane !== 'EventSource') })
-      await expectNothing(async () => await reportOf(page), lanes.length * 2 - 1)
+      await start(page, { base: stand.url })
+      await expectNothing(async () => await reportOf(page), lanes.length * 2)
     },
   )
 
