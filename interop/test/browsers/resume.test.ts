@@ -52,12 +52,12 @@ inBrowsers((open, name) => {
   it('every transport goes on after kill -9, with nothing missing and nothing twice', { timeout: patienceMs }, async () => {
     const page = await open(`http://app.localhost:${pages.port}/`)
     const channel = `numbers-${name}`
-    const published = numbers(300)
+    const published = numbers(200)
     await page.evaluate(`lanes.start(${JSON.stringify({ base: stand.listedUrl, channel, lanes, again: true })})`)
     let over = false
     const publishing = publishSlowly(channel, published, () => over)
     try {
-      for (const reached of [50, 150]) {
+      for (const reached of [40, 100]) {
         await expect.poll(async () => await behind(page, reached), { timeout: patienceMs / 2, interval: 100 }).toEqual([])
         await stand.kill()
         await stand.start()
