@@ -61,6 +61,27 @@ describe('subscribe over multipart', () => {
     }
   })
 
+  it.each([1, 7, 64])('reads parts that come in pieces of %i bytes', async (size) => {
+    const whole = Buffer.from(
+      `--b:1\r\n${part('Fanfare-Cursor: zero', '')}${published('one', 1)}${published('two', 2)}${published('three', 3)}`,
+    )
+    let asked = 0
+    const server = await fakeServer((_request, response) => {
+      if (asked++ > 0) return response.writeHead(404).end()
+      response.writeHead(200, { 'Content-Type': type })
+      const send = (from: number): void => {
+        if (from >= whole.length) return void response.end()
+        response.write(whole.subarray(from, from + size), () => setImmediate(send, from + size))
+      }
+      return send(0)
+    })
+    closers.push(() => server.close())
+    const io = new TestIo()
+    expect(await io.run('subscribe', 'a', '--transport', 'multipart', '--url', server.url)).toBe(1)
+    expect(io.stdout.lines).toEqual(['1', '2', '3'])
+    expect(server.requests[1]?.path).toContain('since=three')
+  })
+
   it('says why the server ended it, and reads nothing behind the end', async () => {
     const error = '{"error":{"status":503,"code":"draining","message":"it goes down","retry":true,"after":1}}'
     const { stdout, stderr } = await subscribed(
