@@ -115,8 +115,15 @@ function leftOutOf({ rows }: Report): readonly string[] {
         rowsOf.set(key, (rowsOf.get(key) ?? new Set()).add(name))
       }
   }
-  const up = rows.filter(({ out }) => out === undefined).length
-  return [...rowsOf].map(([key, names]) => `left out: ${key.replace('%', names.size === up ? 'all' : [...names].join(', '))}`)
+  const up = rows.filter(({ out }) => out === undefined).map(({ name }) => name)
+  return [...rowsOf].map(([key, names]) => `left out: ${key.replace('%', together(names, up))}`)
+}
+
+/** The names, or all but the few that are not among them. */
+function together(names: ReadonlySet<string>, all: readonly string[]): string {
+  const others = all.filter((name) => !names.has(name))
+  if (names.size < 3 || others.length > 2) return [...names].join(', ')
+  return others.length === 0 ? 'all' : `all but ${others.join(', ')}`
 }
 
 function lastLine(report: Report, paint: Paint): string {
