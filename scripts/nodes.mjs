@@ -35,9 +35,10 @@ const { versions, smoke, rest } = parse(process.argv.slice(2))
 install(true)
 installInterop()
 const results = []
-for (const version of versions) results.push(await measure(version))
+let stopped = false
+for (const version of versions) if (!stopped) results.push(await measure(version))
 printTable(results)
-process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1
+process.exitCode = !stopped && results.every(({ code }) => code === 0) ? 0 : 1
 
 function parse(args) {
   const end = args.includes('--') ? args.indexOf('--') : args.length
@@ -65,7 +66,12 @@ async function measure(version) {
   // Whatever a test starts by name gets this Node too.
   const env = { ...process.env, PATH: [dirname(binary), process.env.PATH].join(delimiter), FANFARE_TEST_BUILD: 'skip' }
   const child = spawn(binary, [join(root, 'scripts/test.mjs'), ...args, ...reporters], { cwd: root, stdio: 'inherit', env })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.once(signal, () => {
+      stopped = true
+      child.kill(signal)
+    })
+  }
   const [code] = await once(child, 'close')
   return { version, name, code, seconds: secondsSince(begun), ...countsOf(file) }
 }
