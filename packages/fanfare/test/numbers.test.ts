@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { receivers } from '@fanfare/conformance'
 import type { ReceiverRow } from '@fanfare/conformance'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { receivingTransports } from '../src/options.ts'
 import { command, serving } from './support/command.ts'
+import type { Command } from './support/command.ts'
 
 // The main job on real input: `seq 1 100000 | fanfare publish numbers`, and receivers that were there before, come in its middle, and after it: the
 // command over each transport that it can, and small clients over those that only pages and programs use.
@@ -25,6 +26,15 @@ beforeAll(() => {
   )
 })
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+/** Those that run still; after a failure of one there are others. */
+const running = new Set<Command>()
+afterEach(async () => {
+  for (const { child, ended } of running) {
+    child.kill('SIGKILL')
+    await ended
+  }
+})
 
 /** Takes the numbers from the first on and fails at once where one is missing, doubled or out of order. */
 class Counter {
@@ -50,6 +60,8 @@ class Counter {
 /** `fanfare subscribe numbers`, until it has printed the last. */
 async function countByCommand(url: string, transport: string, counter: Counter): Promise<void> {
   const subscribe = command(['subscribe', 'numbers', '--since', 'earliest', '--transport', transport, '--url', url], { directory })
+  running.add(subscribe)
+  void subscribe.ended.then(() => running.delete(subscribe))
   let taken = 0
   let wrong: unknown
   try {
@@ -102,7 +114,10 @@ function countAll(url: string): { readonly counters: readonly Counter[]; readonl
       return { counter, done: countByReceiver(url, row, counter) }
     }),
   ]
-  return { counters: begun.map(({ counter }) => counter), done: Promise.all(begun.map(({ done }) => done)) }
+  const done = Promise.all(begun.map(({ done }) => done))
+  // Where an earlier one failed, nobody asks for this one any more.
+  done.catch(() => undefined)
+  return { counters: begun.map(({ counter }) => counter), done }
 }
 
 describe('seq 1 100000 | fanfare publish numbers', () => {
@@ -113,6 +128,7 @@ describe('seq 1 100000 | fanfare publish numbers', () => {
       const before = countAll(server.url)
       expect(before.counters.map(({ name }) => name)).toHaveLength(10)
       const publishing = command(['publish', 'numbers', '--url', server.url], { directory, input })
+      running.add(publishing)
       // Whoever is first there: then it is still in the middle for everybody.
       await Promise.race([...before.counters.map(async (counter) => await counter.reaches(halfway)), before.done])
       const during = countAll(server.url)

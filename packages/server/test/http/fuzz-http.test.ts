@@ -238,7 +238,7 @@ describe('mutated requests and frames', () => {
     }
   })
 
-  it(`${inputs} of them leave the server up, answering, and not larger`, { timeout: 60_000 + inputs * 3 }, async () => {
+  it(`${inputs} of them leave the server up, answering, and not larger`, { timeout: 60_000 + inputs * 6 }, async () => {
     const { cursor } = await publish(port, 'fuzz/a', 'first')
     for (let index = 0; index < 20; index++) await publish(port, 'fuzz/a', `{"n":${index}}`, [['Content-Type', 'application/json']])
     const good = corpus(cursor)
