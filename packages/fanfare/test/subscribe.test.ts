@@ -237,11 +237,11 @@ describe('subscribe', () => {
     expect(io.stderr.text).toBe('')
   })
 
-  it('reads no further than its reader does', async () => {
+  it('reads no further than its reader does', { timeout: 60_000 }, async () => {
     const server = await serving({ rules: [{ match: '**', keep: { publications: null, ageMs: null, bytes: null } }] })
     // The kernel's buffers between the two may hold tens of MiB.
     const payload = 'x'.repeat(10_000)
-    for (let count = 0; count < 4000; count++) await server.publish('much', payload)
+    for (let count = 0; count < 2000; count++) await server.publish('much', payload)
     const io = new TestIo()
     let release = (): void => undefined
     const held = new Promise<void>((resolve) => (release = resolve))
@@ -254,7 +254,7 @@ describe('subscribe', () => {
     await expect.poll(() => server.node.counters.parked).toBeGreaterThan(0)
     expect(bytes).toBeLessThan(200_000)
     release()
-    await expect.poll(() => bytes).toBe(4000 * 10_001)
+    await expect.poll(() => bytes, { timeout: 30_000 }).toBe(2000 * 10_001)
     await call.end()
   })
 
