@@ -62,13 +62,14 @@ export function refusalOf(
   return new FanfareError('channels-full', `the store holds ${limits.channels} channels`)
 }
 
-/** It takes little room and may give back much. */
-export const onlyDeletes = ({ items, once, state, forget }: StoreRequest): boolean =>
+/** It takes little room and gives back more. What deletes nothing waits as all others do, else it would use up what is reserved for those who make room. */
+export const makesRoom = ({ items, once, state, forget }: StoreRequest, table: ChannelTable): boolean =>
   items.length > 0 &&
   once === undefined &&
   forget === undefined &&
   (state ?? []).length === 0 &&
-  items.every(({ kind }) => kind === 'delete')
+  items.every(({ kind }) => kind === 'delete') &&
+  items.some(({ channel }) => table.holds(channel))
 
 export const asRepeat = (placed: Placed): Placed => (placed.replayed ? placed : { ...placed, replayed: true })
 

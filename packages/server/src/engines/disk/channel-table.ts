@@ -68,6 +68,12 @@ export class ChannelTable {
     return last - Math.max(this.floorOffset(id), most === null ? 0 : last - most)
   }
 
+  /** Is anything kept of the channel of this name, or on its way? */
+  holds(name: string): boolean {
+    const id = this.names.find(name)
+    return id >= 0 && this.assignedOffset.get(id) > this.floorOffset(id)
+  }
+
   /** All numbers are below this one. */
   get end(): number {
     return this.#next

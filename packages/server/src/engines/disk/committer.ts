@@ -1,6 +1,6 @@
 import { FanfareError, type Limits, type Runtime } from '@fanfare/wire'
 import type { AppendAnswer, AppendRequest, Placed } from '../engine.ts'
-import { boundOf, onlyDeletes, planAppend, refusalOf, type StoreRequest, weightOf } from './append-plan.ts'
+import { boundOf, makesRoom, planAppend, refusalOf, type StoreRequest, weightOf } from './append-plan.ts'
 import type { CommitLane } from './commit-lane.ts'
 import { frameHeadBytes, sealFrame, stepped, type SyncedPlace } from './format.ts'
 import { type Frame, newFrame } from './frame.ts'
@@ -115,7 +115,7 @@ export class Committer {
     let refused = false
     const waits = this.#open === undefined && this.#flight === undefined ? this.#queue.splice(0) : []
     for (const waiting of waits) {
-      if (onlyDeletes(waiting.request) && this.#take(waiting)) continue
+      if (makesRoom(waiting.request, this.#options.table) && this.#take(waiting)) continue
       this.#refuse(waiting, error)
       refused = true
     }
@@ -151,7 +151,7 @@ export class Committer {
       this.#refuse(waiting, refusal)
       return true
     }
-    const frame = this.#frameFor(boundOf(request, waiting.weight), onlyDeletes(request))
+    const frame = this.#frameFor(boundOf(request, waiting.weight), makesRoom(request, table))
     if (frame === undefined) return false
     this.#encode(frame, waiting, plan.repeated)
     this.#scheduleFlush()

@@ -8,8 +8,8 @@ export const journalMagic = 0x4a4e4146
 export const journalHeadBytes = 64
 const zeros = new Uint8Array(1024 * 1024)
 
-/** Bytes at the end of a journal that are kept for deletions while no other journal is ready: 64 KiB of one of 1 MiB and more. */
-export const reserveOf = (size: number): number => Math.min(16, Math.floor(size / 8 / frameStep)) * frameStep
+/** Bytes at the end of a journal that are kept for deletions while no other journal is ready, a frame each: 128 KiB of one of 1 MiB, 256 KiB of larger ones. */
+export const reserveOf = (size: number): number => Math.min(64, Math.floor(size / 8 / frameStep)) * frameStep
 
 /** The first frame of a journal begins here. */
 export const journalBegin = frameStep

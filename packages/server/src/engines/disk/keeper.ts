@@ -162,7 +162,9 @@ export class Keeper {
   }: Extract<KeeperQuestion, { kind: 'tend' }>): Generator<void, Pick<KeeperAnswer, 'segment' | 'removed'>> {
     const bounds = new Bounds(data)
     if (full) this.#dropRecycled()
-    const chosen = this.#chooseCompaction(bounds, 1 / 4) ?? (full ? this.#chooseCompaction(bounds, 3 / 4) : this.#chooseMerge())
+    const chosen =
+      this.#chooseCompaction(bounds, 1 / 4) ??
+      (full ? (this.#chooseCompaction(bounds, 3 / 4) ?? this.#chooseCompaction(bounds, 15 / 16)) : this.#chooseMerge())
     if (chosen === undefined) return {}
     const number = this.#manifest.nextNumber
     this.#manifest = { ...this.#manifest, nextNumber: number + 1 }

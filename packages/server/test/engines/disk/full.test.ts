@@ -58,8 +58,9 @@ describe('a store that is full', () => {
     const options = { journalBytes: 131_072, journalMostBytes: 131_072, storageBytes: 600_000 }
     const first = await openSimulated(disk, runtime, everything, options)
     for (let n = 0; n < 40; n++) await append(first, 'gone', n)
+    await append(first, 'kept too little to matter', 0)
     await fill(first, 'kept')
-    expect(await remove(first, 'unknown')).toMatchObject({ kind: 'placed' })
+    expect(await remove(first, 'kept too little to matter')).toMatchObject({ kind: 'placed' })
     await first.close()
     const engine = await openSimulated(disk, runtime, everything, options)
     await expect(append(engine, 'kept', 0)).rejects.toMatchObject({ code: 'storage-full' })
@@ -71,6 +72,39 @@ describe('a store that is full', () => {
     await wait(runtime, 1000)
     expect(lastJournal(disk)).toBeGreaterThan(before)
     expect(await append(engine, 'kept', 0)).toMatchObject({ kind: 'placed' })
+    await engine.close()
+  })
+
+  it('keeps what is reserved for deletions from those that delete nothing', async () => {
+    const disk = new SimulatedDisk()
+    const engine = await openSimulated(disk, testRuntime(1), everything, { journalBytes: 131_072, storageBytes: 400_000 })
+    await fill(engine, 'a')
+    for (let n = 0; n < 100; n++) await expect(remove(engine, `never ${n}`)).rejects.toMatchObject({ code: 'storage-full' })
+    expect(await remove(engine, 'a')).toMatchObject({ kind: 'placed' })
+    await expect(remove(engine, 'a')).rejects.toMatchObject({ code: 'storage-full' })
+    await engine.close()
+  })
+
+  it('is emptied by deleting one channel after the other, though each is a small part of every segment', async () => {
+    const disk = new SimulatedDisk()
+    const runtime = testRuntime(1)
+    const options = { journalBytes: 131_072, journalMostBytes: 131_072, storageBytes: 1_500_000 }
+    const engine = await openSimulated(disk, runtime, everything, options)
+    const names = Array.from({ length: 40 }, (_, n) => `channel ${n}`)
+    for (let full = false, n = 0; !full; n++)
+      full = await append(engine, names[n % 40]!, n).then(
+        () => false,
+        () => true,
+      )
+    for (const name of names) {
+      await remove(engine, name).catch(async () => {
+        await wait(runtime, 1000)
+        await wait(runtime, 1000)
+        await remove(engine, name)
+      })
+    }
+    await wait(runtime, 1000)
+    expect(await append(engine, 'b', 0)).toMatchObject({ kind: 'placed' })
     await engine.close()
   })
 
