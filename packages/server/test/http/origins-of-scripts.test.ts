@@ -44,6 +44,17 @@ describe('loaded as a script', () => {
     }
   })
 
+  it.each(['Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0', 'Opera/9.80 (X11; Linux) Presto/2.12'])(
+    'a page in %s that keeps its address back gets nothing as a script over plain http, where browsers say nothing of its site',
+    async (agent) => {
+      for (const one of scripts) {
+        const path = pathOver(one, '/channels/kept')
+        expectProblem(await askOver(server.port, one, path, [host, ['User-Agent', agent]]), 403, 'origin-refused')
+        expect((await askOver(server.port, one, path, [host, ['User-Agent', 'curl/7.88.1']])).status).toBe(200)
+      }
+    },
+  )
+
   it('there are at least 60 such pages', () => expect(pagesOf(hostile).length).toBeGreaterThanOrEqual(60))
 
   it.each(['cross-site', 'same-site', 'Cross-Site', 'nonsense', 'same-origin, cross-site'])(
