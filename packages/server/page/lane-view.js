@@ -25,7 +25,7 @@ export class LaneView {
     this.#detail = element('p', { class: 'detail' }, about)
     this.#count = element('dd', {}, '0')
     this.#delay = element('dd', {}, '–')
-    this.#cursor = element('dd', { class: 'cursor' }, '–')
+    this.#cursor = element('bdi', { dir: 'ltr' }, '–')
     this.#rows = element('ol', { tabindex: '0', 'aria-label': `Publications over ${title}, the newest first` })
     this.#button = element('button', { type: 'button', class: 'quiet' })
     this.#root = element(
@@ -33,7 +33,13 @@ export class LaneView {
       { class: 'lane', id, 'data-transport': name, 'aria-labelledby': `${id}-title` },
       element('header', {}, element('h3', { id: `${id}-title` }, title), this.#state),
       element('div', { class: 'what' }, this.#detail, this.#button),
-      element('dl', {}, figure('received', this.#count), figure('delay', this.#delay), figure('cursor', this.#cursor)),
+      element(
+        'dl',
+        {},
+        figure('received', this.#count),
+        figure('delay', this.#delay),
+        figure('cursor', element('dd', { class: 'cursor' }, this.#cursor)),
+      ),
       this.#rows,
     )
   }
@@ -107,7 +113,7 @@ function rowOf({ kind, text, publication, shown }) {
   const { offset, event, cursor } = publication
   const payload = shownData(publication)
   const data = element('span', { class: 'data', title: payload }, payload)
-  if (event !== undefined) data.prepend(element('b', {}, event), ' ')
+  if (event !== undefined) data.prepend(element('b', { title: event }, event), ' ')
   const number = element('span', { class: 'offset', title: `cursor ${cursor}` }, String(offset))
   return element('li', {}, number, data, element('span', { class: 'delay' }, shown))
 }

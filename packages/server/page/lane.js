@@ -138,6 +138,7 @@ export class Lane {
     this.#become('live')
     if (!this.#resumes) return
     this.#resumes = false
+    this.#page.back()
     this.#missing = this.#gapTold ? 0 : Math.max(0, this.#headThen - (this.#offset ?? this.#headThen))
     if (this.#missing === 0) this.#view.note('resumed', this.#gapTold ? 'resumed after the gap' : 'resumed, nothing missed')
   }
@@ -148,7 +149,8 @@ export class Lane {
     // In another history the numbers may begin anew.
     this.#offset = undefined
     if (reason === 'new-log' || reason === 'diverged') this.#headThen = this.#page.head = 0
-    this.#view.note('gap', `gap: ${reason}, ${missed === null ? 'number unknown' : `${missed} missed`}`)
+    if (missed === 0) this.#view.note('told', `gap: ${reason}, nothing missed`)
+    else this.#view.note('gap', `gap: ${reason}, ${missed === null ? 'number unknown' : `${missed} missed`}`)
   }
 
   /** Offsets have no holes. The one honest reason is an event that an EventSource had not been told of in time. */

@@ -1,5 +1,6 @@
 import { showCommands } from './commands.js'
 import { byId, element } from './dom.js'
+import { facts, refreshFacts, showFacts } from './facts.js'
 import { Lane } from './lane.js'
 import { LaneView } from './lane-view.js'
 import { jsonp, longPoll, poll } from './polls.js'
@@ -13,12 +14,13 @@ const shownAtFirst = 5
 /** Ids of this page's own publications whose times are remembered. */
 const mostSent = 1000
 
-const facts = JSON.parse(byId('facts').textContent)
 const base = new URL('.', location.href)
 const lanes = []
 const sent = new Map()
 const ownIds = `page-${crypto.getRandomValues(new Uint32Array(2)).join('-')}-`
 let ids = 0
+/** Whether a lane has lost its connection since the facts were asked for. */
+let doubted = false
 
 /** What lanes and the box share. */
 const page = {
@@ -55,25 +57,20 @@ const page = {
   },
 
   doubt() {
+    doubted = true
     for (const lane of lanes) lane.doubt()
+  },
+
+  /** A lane is connected again, perhaps to another server. */
+  async back() {
+    if (!doubted) return
+    doubted = false
+    if (!(await refreshFacts())) doubted = true
   },
 
   learn(event, offset) {
     for (const lane of lanes) lane.learn(event, offset)
   },
-}
-
-function showHere() {
-  const { engine, keep, limits, version, node, transports: names } = facts
-  const on = Object.keys(names).filter((name) => names[name])
-  const rows = [
-    ['Fanfare', `${version} · node ${node}`],
-    ['Engine', `${engine.name}: ${engine.promise}`],
-    ['Transports', on.join(', ')],
-    ['Keeps', keep],
-    ['Limits', `payload ${limits.payload}, heartbeat ${limits.heartbeatMs / 1000} s`],
-  ]
-  byId('here').append(...rows.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))))
 }
 
 /** An EventSource gets only the events whose names it was told: what is kept may bear some. */
@@ -127,7 +124,7 @@ function begin() {
     byId('channel').focus()
     return notice(`${facts.channel}: ${facts.problem}`)
   }
-  showHere()
+  showFacts(facts)
   document.title = `${facts.channel} · Fanfare`
   showCommands(facts.commands, page.channelAddress.replaceAll("'", '%27'))
   openPublisher(page)

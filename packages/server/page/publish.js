@@ -1,5 +1,5 @@
 import { byId, shownMs } from './dom.js'
-import { problemOf, reach } from './streams.js'
+import { send } from './send.js'
 
 const manyCount = 20
 
@@ -9,7 +9,7 @@ export function openPublisher(page) {
   let busy = Promise.resolve()
   // One after the other, so that they arrive in the order of the keys that were pressed.
   const queue = (task) => {
-    busy = busy.then(task).catch((error) => say(answer, 'failed', `not published: ${error.message}`))
+    busy = busy.then(task).catch((error) => say(answer, 'failed', error.message))
   }
 
   form.addEventListener('submit', (submitted) => {
@@ -30,33 +30,24 @@ export function openPublisher(page) {
 }
 
 async function publishOne(page, answer, { text, type, name }) {
-  const headers = { 'Content-Type': type === 'json' ? 'application/json' : 'text/plain;charset=utf-8', 'Fanfare-Id': page.sends() }
+  const id = page.sends()
+  const headers = { 'Content-Type': type === 'json' ? 'application/json' : 'text/plain;charset=utf-8', 'Fanfare-Id': id }
   if (name !== '') {
     headers['Fanfare-Event'] = encodeURIComponent(name)
     page.learn(name)
   }
-  const { ms, response } = await timed(page.channelAddress, { method: 'POST', headers, body: text })
-  if (!response.ok) throw new Error((await problemOf(response)).message)
-  const { offset, cursor } = await response.json()
-  say(answer, 'well', `${response.status} in ${shownMs(ms)} · offset ${offset} · cursor ${cursor}`)
+  const { status, ms, result } = await send(page.channelAddress, { headers, body: text }, id, (why) => say(answer, 'waiting', why))
+  say(answer, 'well', `${status} in ${shownMs(ms)} · offset ${result.offset} · cursor ${result.cursor}`)
 }
 
 async function publishMany(page, answer) {
   const items = Array.from({ length: manyCount }, (_, index) => ({ channel: page.channel, data: { number: index + 1 }, id: page.sends() }))
-  const headers = { 'Content-Type': 'application/json' }
-  const { ms, response } = await timed(page.batchAddress, { method: 'POST', headers, body: JSON.stringify(items) })
-  if (!response.ok) throw new Error((await problemOf(response)).message)
-  const results = await response.json()
-  const failed = results.find(({ error }) => error !== undefined)
-  if (failed !== undefined) throw new Error(failed.error.message)
-  const last = results.at(-1)
-  say(answer, 'well', `${response.status} in ${shownMs(ms)} · offsets ${results[0].offset} to ${last.offset} · cursor ${last.cursor}`)
-}
-
-async function timed(address, request) {
-  const begun = performance.now()
-  const response = await reach(address, request)
-  return { response, ms: performance.now() - begun }
+  const request = { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(items) }
+  const { status, ms, result } = await send(page.batchAddress, request, items[0].id, (why) => say(answer, 'waiting', why))
+  const failed = result.find(({ error }) => error !== undefined)
+  if (failed !== undefined) throw new Error(`not published: ${failed.error.message}`)
+  const last = result.at(-1)
+  say(answer, 'well', `${status} in ${shownMs(ms)} · offsets ${result[0].offset} to ${last.offset} · cursor ${last.cursor}`)
 }
 
 function say(answer, kind, text) {

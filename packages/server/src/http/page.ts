@@ -73,15 +73,18 @@ function answerWith(exchange: Exchange, type: string, body: string, fields: read
 }
 
 /** Its modules, each after those that it imports from. */
-const scripts = ['dom', 'messages', 'slots', 'streams', 'polls', 'lane', 'lane-view', 'publish', 'commands', 'main']
+const scripts = ['dom', 'messages', 'slots', 'streams', 'polls', 'lane', 'lane-view', 'send', 'publish', 'commands', 'facts', 'main']
+const styles = ['page', 'lanes']
 let joined: string | undefined
 
 /** The page with its style and its script, which is one module of all: they share their names, so that nothing is imported. */
 function template(): string {
-  joined ??= filled(fileOf('page.html'), {
-    style: fileOf('page.css'),
-    script: scripts.map((name) => withoutImports(fileOf(`${name}.js`))).join('\n'),
-  })
+  joined ??= narrowed(
+    filled(fileOf('page.html'), {
+      style: styles.map((name) => asRules(fileOf(`${name}.css`))).join(''),
+      script: scripts.map((name) => withoutImports(fileOf(`${name}.js`))).join('\n'),
+    }),
+  )
   return joined
 }
 
@@ -92,6 +95,16 @@ function fileOf(name: string): string {
 
 function filled(text: string, values: Readonly<Record<string, string>>): string {
   return text.replaceAll(/\/\* \{\{(style|script)\}\} \*\//g, (_, name: string) => values[name] ?? '')
+}
+
+/** Half of the space at the beginning of lines, which is enough to read it by. */
+function narrowed(text: string): string {
+  return text.replaceAll(/^ +/gm, (space) => space.slice(space.length / 2))
+}
+
+/** A rule is a line. */
+function asRules(style: string): string {
+  return style.replaceAll(/ *\/\*[^]*?\*\/\n|\n(?: +|(?=\}))/g, '')
 }
 
 /** Comments stay with the source too. */

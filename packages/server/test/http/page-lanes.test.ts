@@ -107,10 +107,12 @@ function openLane(traits: object = {}) {
     head: 0,
     heartbeatMs: limits.heartbeatMs,
     doubts: 0,
+    backs: 0,
     address: (_transport: string, cursor: string | undefined) => cursor ?? 'the newest',
     delayOf: () => ({ ms: 1, exact: true }),
     seen: ({ offset }: Message) => (page.head = Math.max(page.head, offset)),
     doubt: () => page.doubts++,
+    back: () => page.backs++,
   }
   const view = {
     onToggle: () => undefined,
@@ -157,8 +159,9 @@ describe('a lane of the page', () => {
     current().ended({ message: 'cut' })
     expect([calls.length, closed(), page.doubts]).toEqual([1, 1, 1])
     vi.advanceTimersByTime(500)
-    expect([calls.length, current().address({})]).toEqual([2, 'c1'])
+    expect([calls.length, current().address({}), page.backs]).toEqual([2, 'c1', 0])
     current().place('c1')
+    expect(page.backs).toBe(1)
     publish(2)
     expect(seen).toEqual(['connecting', 'live', '1', 'reconnecting', 'live', 'resumed: resumed, nothing missed', '2'])
   })
@@ -203,6 +206,16 @@ describe('a lane of the page', () => {
     current().place('c7')
     publish(8)
     expect(seen.slice(4)).toEqual(['gap: gap: trimmed, number unknown', 'live', 'resumed: resumed after the gap', '8'])
+  })
+
+  it('tells a gap in which nothing was missed without alarm', async () => {
+    const { lane, seen, publish, current } = openLane()
+    await lane.start()
+    publish(1)
+    current().gap({ reason: 'deleted', missed: 0 })
+    publish(2)
+    current().gap({ reason: 'trimmed', missed: 3 })
+    expect(seen.slice(3)).toEqual(['told: gap: deleted, nothing missed', '2', 'gap: gap: trimmed, 3 missed'])
   })
 
   it('goes on in another history, whose offsets begin anew', async () => {
