@@ -72,11 +72,42 @@ inBrowsers((open, name) => {
     },
   )
 
+  it('a publication whose answer is lost is asked for again with its key, and comes once', { timeout: patienceMs }, async () => {
+    const page = await open(address('lost'))
+    await untilAll(page, ({ state }) => state === 'live')
+    // The first answer to a POST is lost behind the server; what the page says is kept.
+    await page.evaluate(`{
+      const { fetch } = window
+      let lost = false
+      window.fetch = async (address, request) => {
+        const response = await fetch(address, request)
+        if (request?.method !== 'POST' || lost) return response
+        lost = true
+        throw new TypeError('the answer is lost')
+      }
+      window.said = []
+      const answer = document.getElementById('answer')
+      new MutationObserver(() => said.push(answer.textContent)).observe(answer, { childList: true, characterData: true, subtree: true })
+    }`)
+    await publishFromBox(page, 'once')
+    await expect.poll(() => page.evaluate('said.at(-1)'), { timeout: patienceMs / 2 }).toMatch(/^201 in .* · offset 1 · /)
+    expect(await page.evaluate('said[0]')).toBe('no answer yet, trying again')
+    await publishFromBox(page, 'twice')
+    await untilAll(page, ({ rows }) => rows.some((row) => row.includes(' | twice | ')))
+    for (const { rows } of Object.values(await seen(page)))
+      expect(rows.map((row) => row.split(' | ').slice(0, 2))).toEqual([
+        ['1', 'once'],
+        ['2', 'twice'],
+      ])
+  })
+
   it('every lane goes on from its cursor after kill -9 of the server', { timeout: patienceMs }, async () => {
     const page = await open(address('killed'))
     await untilAll(page, ({ state }) => state === 'live')
     await publishFromBox(page, 'before')
     await untilAll(page, ({ rows }) => rows.length === 1)
+    const here = `document.getElementById('here').textContent`
+    const before = await page.evaluate<string>(here)
     await stand.kill()
     await untilAll(page, ({ state }) => state === 'reconnecting')
     await stand.start()
@@ -88,6 +119,8 @@ inBrowsers((open, name) => {
       expect(rows.filter((row) => /^\d+ \| /.test(row)).map((row) => row.split(' | ')[1])).toEqual(['before', 'meanwhile', 'after'])
       expect(rows.filter((row) => !/^\d+ \| /.test(row)).join()).toMatch(/nothing missed$/)
     }
+    // Another node answers now.
+    await expect.poll(() => page.evaluate<string>(here), { timeout: patienceMs / 2 }).not.toBe(before)
     // That nobody was there is in the console; nothing else is.
     expect(
       page.problems.filter((problem) => !/ERR_|can.t establish a connection|interrupted|NetworkError|Cross-Origin/i.test(problem)),
@@ -106,6 +139,22 @@ inBrowsers((open, name) => {
     expect(page.problems).toEqual([])
   })
 
+  it('of a cursor the end is seen, of rows whole ones, with their numbers below one another', { timeout: patienceMs }, async () => {
+    for (let number = 1; number <= 12; number++) await publisher.publish(`cut-${name}`, text(`number ${number}`))
+    const page = await open(address('cut'), { width: 390, height: 844 })
+    await untilAll(page, ({ state, rows }) => state === 'live' && rows.length === 5)
+    await publishFromBox(page, 'the last')
+    await untilAll(page, ({ rows }) => rows.length === 6)
+    for (const lane of await page.evaluate<readonly Layout[]>(layout)) {
+      expect(lane.cursorIsCut).toBe(true)
+      expect(lane.endOfCursor).toBeLessThanOrEqual(lane.rightOfCursor)
+      expect(lane.seenHeight % lane.rowHeight).toBeCloseTo(0, 1)
+      expect(new Set(lane.rightOfOffsets).size).toBe(1)
+    }
+    const heights = `[...new Set([...document.querySelectorAll('fieldset, #event, #publish button')].map((each) => Math.round(each.getBoundingClientRect().height)))]`
+    expect(await page.evaluate<readonly number[]>(heights)).toHaveLength(1)
+  })
+
   // Firefox is told by its profile, not by the page's driver.
   if (name !== 'Chromium') return
   it('in the dark its ground is dark and its words are light, by day the other way round', { timeout: patienceMs }, async () => {
@@ -119,6 +168,33 @@ inBrowsers((open, name) => {
     expect([dark.problems, light.problems]).toEqual([[], []])
   })
 })
+
+/** Of a lane, in px. */
+interface Layout {
+  readonly cursorIsCut: boolean
+  readonly endOfCursor: number
+  readonly rightOfCursor: number
+  readonly rowHeight: number
+  readonly seenHeight: number
+  readonly rightOfOffsets: readonly number[]
+}
+
+const layout = `[...document.querySelectorAll('.lane')].map((lane) => {
+  const cursor = lane.querySelector('.cursor')
+  const list = lane.querySelector('ol')
+  const last = document.createRange()
+  const text = cursor.firstChild.firstChild
+  last.setStart(text, text.length - 1)
+  last.setEnd(text, text.length)
+  return {
+    cursorIsCut: cursor.scrollWidth > cursor.clientWidth,
+    endOfCursor: Math.floor(last.getBoundingClientRect().right),
+    rightOfCursor: Math.ceil(cursor.getBoundingClientRect().right),
+    rowHeight: list.querySelector('li').getBoundingClientRect().height,
+    seenHeight: list.clientHeight,
+    rightOfOffsets: [...list.querySelectorAll('.offset')].map((offset) => Math.round(offset.getBoundingClientRect().right)),
+  }
+})`
 
 /** Of the ground and of the words on it, 0 to 255. */
 interface Brightness {
