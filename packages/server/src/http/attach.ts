@@ -52,6 +52,8 @@ class Door {
   readonly #passing: Emit
   /** The longest prefix first. */
   #guests: readonly Guest[] = []
+  /** What guests that have gone left open: a request behind an answer without end would be the application's, and its answer would be written into that one. */
+  readonly #left = new Set<Duplex>()
 
   constructor(server: Server) {
     this.#server = server
@@ -83,8 +85,19 @@ class Door {
     if (!this.#guests.includes(guest)) return
     this.#guests = this.#guests.filter((other) => other !== guest)
     guest.leave()
-    if (this.#guests.length > 0) return
-    for (const event of announced) this.#server.off(event, listens)
+    if (this.#guests.length === 0) for (const event of announced) this.#server.off(event, listens)
+    for (const socket of guest.busySockets()) {
+      this.#left.add(socket)
+      socket.once('close', () => {
+        this.#left.delete(socket)
+        this.#stepAside()
+      })
+    }
+    this.#stepAside()
+  }
+
+  #stepAside(): void {
+    if (this.#guests.length > 0 || this.#left.size > 0) return
     // Where somebody has put an `emit` of their own before this one, it stays and passes everything on.
     if (emitOf(this.#server) !== this.#passing) return
     if (this.#own !== undefined) this.#server.emit = this.#own
@@ -94,7 +107,10 @@ class Door {
 
   /** True where the event goes no further. */
   #takes(event: string, args: readonly unknown[]): boolean {
-    if (this.#guests.length === 0) return false
+    if (this.#guests.length === 0) {
+      const from = event === 'clientError' ? args[1] : (args[0] as Partial<IncomingMessage> | undefined)?.socket
+      return this.#left.has(from as Duplex) && dropped(from as Duplex)
+    }
     switch (event) {
       case 'request':
       case 'checkContinue':

@@ -353,6 +353,21 @@ describe('taking it away', () => {
     expect((await send(port, { path: '/channels/a' })).body.toString()).toContain('"cursor"')
   })
 
+  it('gives what comes behind an answer without end to nobody afterwards, either', async () => {
+    const { http, port, detach, server } = await beside()
+    const stream = await openRaw(port)
+    stream.send(requestBytes(port, { path: '/channels/a?transport=stream' }))
+    await readHead(stream)
+    detach()
+    await server.publish('a', 'after')
+    await expect.poll(() => stream.pending.toString()).toContain('after')
+    stream.send(requestBytes(port, { path: '/other' }))
+    await stream.untilEnd()
+    expect(stream.pending.toString()).not.toContain('own GET')
+    expect(await body(port, '/other')).toBe('own GET /other')
+    await expect.poll(() => Object.hasOwn(http, 'emit')).toBe(false)
+  })
+
   it('goes with an emit that somebody else has put before or behind it', async () => {
     const server = await fanfare()
     const http = createHttpServer(own)
