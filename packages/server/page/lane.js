@@ -7,7 +7,7 @@ const missingBeats = 2
 
 /**
  * One transport that receives the page's channel. It has a cursor, and whatever happens it goes on from there: it is `stopped`, `waiting` for one of the
- * browser's connections, `connecting`, `live`, or `reconnecting`.
+ * browser's connections or a late answer, `connecting`, `live`, or `reconnecting`.
  */
 export class Lane {
   #transport
@@ -92,6 +92,7 @@ export class Lane {
       alive: current(() => this.#watch()),
       place: current((cursor) => this.#take(cursor)),
       publication: current((publication) => this.#receive(publication)),
+      late: current(() => this.#become('waiting', 'for an answer')),
       gap: current((gap) => this.#tellGap(gap)),
       lost: current((why) => this.#cut(why)),
       ended: current((error) => this.#ended(error)),

@@ -5,6 +5,8 @@ import { problemOf, reach } from './streams.js'
 const pauseMs = 2000
 const waitSeconds = 25
 const scriptMs = 10_000
+/** An answer that isn't held is late then: most often the browser has no connection left. */
+const lateMs = 4000
 
 export const longPoll = {
   name: 'long-poll',
@@ -35,7 +37,9 @@ function openPolls(call, ask, { wait, pause = 0 }) {
   const abort = new AbortController()
   const run = async () => {
     for (let first = true; !abort.signal.aborted; first = false) {
-      const answer = await ask(call, wait === undefined ? {} : { wait: first ? 0 : wait }, abort.signal)
+      const held = wait !== undefined && !first
+      const late = held ? undefined : setTimeout(() => call.late(), lateMs)
+      const answer = await ask(call, wait === undefined ? {} : { wait: held ? wait : 0 }, abort.signal).finally(() => clearTimeout(late))
       takeAnswer(call, answer)
       if (pause > 0 && answer.more !== true) await sleep(pause, abort.signal)
     }

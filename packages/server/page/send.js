@@ -1,8 +1,9 @@
 import { problemOf } from './streams.js'
 
 /** So long a publication is tried; the server remembers its key for five minutes. */
-const patienceMs = 30_000
-const answerMs = 10_000
+const patienceMs = 60_000
+/** More than a long poll lasts: it may hold the connection that the browser waits for. */
+const answerMs = 30_000
 const firstPauseMs = 500
 const longestPauseMs = 4000
 /** Refusals of 500 and above that leave nothing behind. After all others nobody knows. */
@@ -12,10 +13,11 @@ const leaveNothing = new Set(['draining', 'overloaded', 'storage-full', 'channel
  * Publishes once, however often it has to ask: who gets no answer doesn't know whether the message arrived, and asks again with the same key. Resolves with
  * what is answered; rejects with what is to be said.
  */
-export async function send(address, { headers, body }, key, onRetry) {
+export async function send(address, { headers, body }, key, say) {
   const request = { method: 'POST', headers: { ...headers, 'Idempotency-Key': key }, body }
   const begun = performance.now()
   let mayBeThere = false
+  say('sending…')
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
     const answer = await ask(address, request)
     const ms = performance.now() - begun
@@ -23,7 +25,7 @@ export async function send(address, { headers, body }, key, onRetry) {
     mayBeThere ||= answer.unknown
     if (!answer.again || ms + pauseMs > patienceMs)
       throw new Error(mayBeThere ? `${answer.message}: it may have been published` : `not published: ${answer.message}`)
-    onRetry(answer.unknown ? 'no answer yet, trying again' : `trying again: ${answer.message}`)
+    say(answer.unknown ? 'no answer yet, trying again' : `trying again: ${answer.message}`)
     await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }

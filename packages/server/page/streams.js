@@ -1,7 +1,8 @@
 import { lineReader, partReader, take } from './messages.js'
 
 // A transport opens itself for a `call` and returns what closes it. The call has the address to ask (with the place to begin), and hears what comes:
-// `place`, `publication`, `gap`, `alive`, `lost` (it comes back by itself), `ended` (it has to be opened again).
+// `place`, `publication`, `gap`, `alive`, `late` (an answer is missing), `lost` (it comes back by itself), `ended` (it has to be
+// opened again).
 
 /** The names of events that an EventSource has to be told: what bears another never reaches the page. */
 const eventNames = new Set(['message'])

@@ -25,6 +25,7 @@ interface Message {
 interface Call {
   address(parameters: object): string
   alive(): void
+  late(): void
   place(cursor: string): void
   publication(message: Message): void
   gap(gap: { readonly reason: string; readonly missed: number | null }): void
@@ -51,6 +52,10 @@ async function moduleOf<T>(name: string): Promise<T> {
 }
 
 const { lineReader, partReader } = await moduleOf<{ readonly lineReader: Reader; readonly partReader: Reader }>('messages')
+interface PollModule {
+  readonly open: (call: Pick<Call, 'address' | 'late' | 'place' | 'ended'>) => { close(): void }
+}
+const polls = await moduleOf<Readonly<Record<'poll' | 'longPoll', PollModule>>>('polls')
 const { Lane } = await moduleOf<LaneModule>('lane')
 
 function messagesOf(reader: Reader, bytes: Uint8Array, cut: number): readonly unknown[] {
@@ -138,6 +143,39 @@ function openLane(traits: object = {}) {
   }
   return { lane, page, seen, calls, current, publish, closed: () => closed }
 }
+
+describe('the polls of the page', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => {
+    vi.useRealTimers()
+    vi.unstubAllGlobals()
+  })
+
+  it.each([
+    ['poll', ['late', 'c0', 'late']],
+    // Only its first request isn't held.
+    ['longPoll', ['late', 'c0']],
+  ] as const)('%s tells late answers', async (name, expected) => {
+    const answers: (() => void)[] = []
+    vi.stubGlobal(
+      'fetch',
+      () => new Promise((resolve) => answers.push(() => resolve(Response.json({ cursor: 'c0', publications: [], gaps: [] })))),
+    )
+    const told: string[] = []
+    const handle = polls[name].open({
+      address: () => 'http://x/',
+      late: () => told.push('late'),
+      place: (cursor) => told.push(cursor),
+      ended: () => undefined,
+    })
+    await vi.advanceTimersByTimeAsync(5000)
+    answers[0]?.()
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(answers.length).toBe(2)
+    expect(told).toEqual(expected)
+    handle.close()
+  })
+})
 
 describe('a lane of the page', () => {
   beforeEach(() => void vi.useFakeTimers())
@@ -249,6 +287,15 @@ describe('a lane of the page', () => {
     calls[0]?.ended({ message: 'late' })
     vi.advanceTimersByTime(60_000)
     expect([seen, calls.length]).toEqual([told, 1])
+  })
+
+  it('says that it waits where an answer is late, and is live when it came', async () => {
+    const { lane, seen, publish, current } = openLane()
+    await lane.start()
+    publish(1)
+    current().late()
+    current().place('c1')
+    expect(seen).toEqual(['connecting', 'live', '1', 'waiting', 'live'])
   })
 
   it('that is told of a new event asks again where it may have missed one', async () => {

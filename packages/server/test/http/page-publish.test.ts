@@ -8,7 +8,7 @@ interface Sent {
   readonly ms: number
 }
 interface SendModule {
-  readonly send: (address: string, request: object, key: string, onRetry: (why: string) => void) => Promise<Sent>
+  readonly send: (address: string, request: object, key: string, say: (what: string) => void) => Promise<Sent>
 }
 const { send } = (await import(new URL('../../page/send.js', import.meta.url).href)) as SendModule
 
@@ -28,11 +28,11 @@ async function sendTo(...answers: readonly (() => Response)[]) {
     keys.push(new Headers(headers).get('Idempotency-Key'))
     return answer()
   })
-  const sent = send('/channels/demo', { headers: {}, body: 'x' }, 'key-1', (why) => said.push(why)).then(
+  const sent = send('/channels/demo', { headers: {}, body: 'x' }, 'key-1', (what) => said.push(what)).then(
     ({ status, result }) => ({ status, result }),
     (error: unknown) => (error instanceof Error ? error.message : error),
   )
-  await vi.advanceTimersByTimeAsync(60_000)
+  await vi.advanceTimersByTimeAsync(120_000)
   return { outcome: await sent, keys, said }
 }
 
@@ -44,7 +44,7 @@ describe('the box of the page', () => {
   })
 
   it('publishes with a key', async () => {
-    expect(await sendTo(created)).toEqual({ outcome: { status: 201, result: { offset: 7 } }, keys: ['key-1'], said: [] })
+    expect(await sendTo(created)).toEqual({ outcome: { status: 201, result: { offset: 7 } }, keys: ['key-1'], said: ['sending…'] })
   })
 
   it.each([
@@ -56,10 +56,10 @@ describe('the box of the page', () => {
     const { outcome, keys, said } = await sendTo(lost, lost, created)
     expect(outcome).toEqual({ status: 201, result: { offset: 7 } })
     expect(keys).toEqual(['key-1', 'key-1', 'key-1'])
-    expect(said).toEqual(['no answer yet, trying again', 'no answer yet, trying again'])
+    expect(said).toEqual(['sending…', 'no answer yet, trying again', 'no answer yet, trying again'])
   })
 
-  it('gives up after half a minute, and says that nobody knows', async () => {
+  it('gives up after a minute, and says that nobody knows', async () => {
     const { outcome, keys } = await sendTo(none)
     expect(outcome).toBe('no answer: it may have been published')
     expect(keys.length).toBeGreaterThan(5)
@@ -71,13 +71,17 @@ describe('the box of the page', () => {
     [403, 'origin-refused'],
     [507, 'storage-full'],
   ])('takes a refusal with %d %s for an answer', async (status, code) => {
-    expect(await sendTo(() => refused(status, code))).toEqual({ outcome: `not published: it is ${code}`, keys: ['key-1'], said: [] })
+    expect(await sendTo(() => refused(status, code))).toEqual({
+      outcome: `not published: it is ${code}`,
+      keys: ['key-1'],
+      said: ['sending…'],
+    })
   })
 
   it('tries again what is refused for now, and knows that it was not published', async () => {
     const { outcome, said } = await sendTo(() => refused(503, 'draining'))
     expect(outcome).toBe('not published: it is draining')
-    expect(said[0]).toBe('trying again: it is draining')
+    expect(said[1]).toBe('trying again: it is draining')
   })
 
   it('does not take a refusal behind a lost answer for one of the message', async () => {
