@@ -13,12 +13,12 @@ const chromiums = ['chromium', 'chromium-browser', 'google-chrome']
 const pictures = [
   { name: 'page.png', viewport: { width: 1280, height: 900 }, colorScheme: 'light' },
   { name: 'page-dark.png', viewport: { width: 1280, height: 900 }, colorScheme: 'dark' },
-  { name: 'page-phone.png', viewport: { width: 390, height: 844 }, colorScheme: 'light' },
+  { name: 'page-phone.png', viewport: { width: 390, height: 1120 }, colorScheme: 'light' },
 ]
 const channel = 'quotes/AAPL'
 const quotes = [191.2, 191.24, 191.19, 191.31, 191.28, 191.4]
 const transports = 8
-const margin = 12
+const margin = 10
 const patienceMs = 60_000
 
 const executablePath = findOnPath(chromiums)
@@ -95,10 +95,11 @@ async function take(url, { name, viewport, colorScheme }) {
   const lanesEnd = await page.evaluate(() => {
     document.activeElement?.blur()
     scrollTo(0, 0)
-    return Math.ceil(document.getElementById('lanes').getBoundingClientRect().bottom)
+    const ends = [...document.querySelectorAll('.lane')].map((lane) => Math.ceil(lane.getBoundingClientRect().bottom))
+    return Math.max(...ends.filter((end) => end <= innerHeight))
   })
   const path = join(folder, name)
-  // No line of text is cut where the lanes end before the window.
+  // Nothing is cut: it ends below the last lane that is seen whole.
   const height = Math.min(viewport.height, lanesEnd + margin)
   await page.screenshot({ path, animations: 'disabled', clip: { x: 0, y: 0, width: viewport.width, height } })
   say(`${path}: ${(statSync(path).size / 1024).toFixed(0)} KiB`)
