@@ -53,6 +53,8 @@ export const limits = {
   socketStalledMs: 30 * second,
   /** Pages of all channels in memory, encoded forms counted; the least recently used goes first. */
   pagesBytes: 64 * MiB,
+  /** 503 `overloaded`: different callbacks and origins of frames that are open, for each of which every publication is encoded. */
+  frameTargets: 100,
   /** 408, and the socket is destroyed. Over TLS the handshake has so long too. */
   headersMs: 5 * second,
   /** TLS handshakes under way; over it the oldest is closed. */

@@ -40,13 +40,16 @@ export function writeScriptPage(out: ByteWriter): void {
   out.byte(0x0a)
 }
 
-/** A call of the callback, after a comment: the first bytes are never the caller's, who could make another kind of file of them. */
-export function jsonpAnswer(callback: string, json: Uint8Array): Uint8Array {
-  const out = new ByteWriter(json.length + callback.length + 64)
-  out.ascii(`/**/${callback}(`)
+/** JSON as an expression of JavaScript; see `writeScriptJson`. */
+export function scriptJson(json: Uint8Array): Uint8Array {
+  const out = new ByteWriter(json.length + 64)
   writeScriptJson(out, json)
-  out.byte(0x29)
   return out.slice()
+}
+
+/** What stands around such an expression to be a call of the callback. It begins with a comment: the first bytes are never the caller's, who could make another kind of file of them. */
+export function jsonpFrame(callback: string): ScriptFrame {
+  return { head: `/**/${callback}(`, tail: ')' }
 }
 
 const quote = 0x22
@@ -77,8 +80,8 @@ export function writeScriptJson(out: ByteWriter, json: Uint8Array): void {
       }
       const escape = escapeAt(json, at)
       if (escape === undefined) continue
-      out.raw(json.subarray(from, at))
-      out.ascii(escape)
+      if (from < at) out.raw(json.subarray(from, at))
+      out.raw(escape)
       if (byte === 0xe2) at += 2
       from = at + 1
     }
@@ -86,21 +89,19 @@ export function writeScriptJson(out: ByteWriter, json: Uint8Array): void {
   out.raw(from === 0 ? json : json.subarray(from))
 }
 
-function escapeAt(json: Uint8Array, at: number): string | undefined {
-  switch (json[at] ?? 0) {
-    case 0x3c:
-      return '\\u003c'
-    case 0x3e:
-      return '\\u003e'
-    case 0x26:
-      return '\\u0026'
-    case 0x27:
-      return '\\u0027'
-    default: {
-      const last = json[at + 2]
-      return json[at + 1] === 0x80 && (last === 0xa8 || last === 0xa9) ? `\\u20${(last - 0x80).toString(16)}` : undefined
-    }
-  }
+/** By the byte, or the last of three. */
+const escapes: ReadonlyMap<number, Uint8Array> = new Map(
+  [0x3c, 0x3e, 0x26, 0x27, 0x2028, 0x2029].map((code) => [
+    code < 0x80 ? code : 0x80 + (code & 0x7f),
+    encodeUtf8(`\\u${code.toString(16).padStart(4, '0')}`),
+  ]),
+)
+
+function escapeAt(json: Uint8Array, at: number): Uint8Array | undefined {
+  const byte = json[at] ?? 0
+  if (byte !== 0xe2) return escapes.get(byte)
+  const last = json[at + 2] ?? 0
+  return json[at + 1] === 0x80 && (last === 0xa8 || last === 0xa9) ? escapes.get(last) : undefined
 }
 
 const prototypeName = '__proto__'

@@ -6,7 +6,8 @@ import {
   encodeUtf8,
   isUtf8,
   jsonProblem,
-  jsonpAnswer,
+  jsonpFrame,
+  scriptJson,
   multipartType,
   scriptFrame,
   writeCursorPart,
@@ -101,7 +102,8 @@ const oracles: Record<string, (publication: Publication, envelope: string) => vo
     if (handed(inner) !== JSON.stringify(JSON.parse(envelope))) throw new Error(`something else is handed over: ${element}`)
   },
   jsonp(_publication, envelope) {
-    const call = textOf(jsonpAnswer('parent.call', encodeUtf8(envelope)))
+    const { head, tail } = jsonpFrame('parent.call')
+    const call = head + textOf(scriptJson(encodeUtf8(envelope))) + tail
     if (!call.startsWith('/**/parent.call(') || /[<>&'\u2028\u2029]/.test(call)) throw new Error(`markup in ${call}`)
     if (handed(call) !== JSON.stringify(JSON.parse(envelope))) throw new Error(`something else is handed over: ${call}`)
   },

@@ -5,7 +5,8 @@ import {
   ByteWriter,
   callbackProblem,
   encodeUtf8,
-  jsonpAnswer,
+  jsonpFrame,
+  scriptJson,
   scriptFrame,
   writeScript,
   writeScriptJson,
@@ -107,7 +108,8 @@ describe('a script element', () => {
 
 describe('a call of JSONP', () => {
   it.each(vectors.calls)('is $script', ({ callback, json, script }) => {
-    expect(textOf(jsonpAnswer(callback, encodeUtf8(json)))).toBe(script)
+    const { head, tail } = jsonpFrame(callback)
+    expect(head + textOf(scriptJson(encodeUtf8(json))) + tail).toBe(script)
   })
 
   it.each(vectors.callbacks)('of $name: $allowed', ({ name, allowed }) => {

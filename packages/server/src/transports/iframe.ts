@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
 import {
   ByteWriter,
   cursorMessage,
@@ -23,8 +24,9 @@ export function iframe(ground: Ground): Transport {
     name: 'iframe',
     script: true,
     receive(call) {
-      const { words, form } = documents.of(call.question)
-      answerStream(ground, call, words, form)
+      const shared = documents.of(call.question)
+      if (!documents.open(shared, call.req.socket)) return call.refuse(tooManyTargets)
+      answerStream(ground, call, shared.words, shared.form)
     },
     refuse: (refusing) => refuseIframe(documents.of(refusing.question).words, refusing),
   }
@@ -44,14 +46,20 @@ function refuseIframe(words: FrameWords, { res, headers, error, afterMs }: Refus
 interface Shared {
   readonly words: FrameWords
   readonly form: (chunked: boolean) => Form
+  /** Documents that are open. */
+  count: number
 }
 
-/** Clients choose the targets, so that no more than so many are remembered. */
-const mostTargets = 100
+const tooManyTargets = new FanfareError('overloaded', 'frames are open for too many different callbacks and origins')
 
+/**
+ * Clients choose the targets, and every publication is encoded for each that is in use: so many may be (`limits.frameTargets`), and no more than so many are
+ * remembered.
+ */
 class Documents {
   readonly #ground: Ground
   readonly #targets = new Map<string, Shared>()
+  #inUse = 0
 
   constructor(ground: Ground) {
     this.#ground = ground
@@ -66,8 +74,21 @@ class Documents {
     this.#targets.delete(key)
     this.#targets.set(key, shared)
     const [oldest] = this.#targets.keys()
-    if (this.#targets.size > mostTargets && oldest !== undefined) this.#targets.delete(oldest)
+    if (this.#targets.size > this.#ground.limits.frameTargets && oldest !== undefined) this.#targets.delete(oldest)
     return shared
+  }
+
+  /** Counts a document until its connection is over; false where it would be one target too many. */
+  open(shared: Shared, socket: Socket): boolean {
+    if (shared.count === 0) {
+      if (this.#inUse >= this.#ground.limits.frameTargets) return false
+      this.#inUse++
+    }
+    shared.count++
+    socket.once('close', () => {
+      if (--shared.count === 0) this.#inUse--
+    })
+    return true
   }
 
   #make(target: ScriptTarget): Shared {
@@ -75,7 +96,7 @@ class Documents {
     const frame = scriptFrame(nonce, target)
     const { script } = this.#ground.forms
     const [bare, chunked] = [script(frame, false), script(frame, true)]
-    return { words: frameWords(frame, policy(nonce, target)), form: (inChunks) => (inChunks ? chunked : bare) }
+    return { words: frameWords(frame, policy(nonce, target)), form: (inChunks) => (inChunks ? chunked : bare), count: 0 }
   }
 }
 

@@ -1,4 +1,5 @@
-import { encodeUtf8, errorMessage, jsonpAnswer } from '@fanfare/wire'
+import { encodeUtf8, errorMessage, jsonpFrame, scriptJson } from '@fanfare/wire'
+import type { ScriptFrame } from '@fanfare/wire'
 import { answerPoll } from './poll.ts'
 import type { Ground, Question, Refusing, Transport } from './transport.ts'
 
@@ -10,7 +11,7 @@ export function jsonp(ground: Ground): Transport {
     receive(call) {
       const { question } = call
       const waitMs = Math.min(question.waitMs ?? 0, ground.limits.pollWaitMs)
-      answerPoll(ground, call, { transport: 'jsonp', type, wrap: (body) => wrapped(question, body) }, waitMs)
+      answerPoll(ground, call, { transport: 'jsonp', type, frame: frameOf(question) }, waitMs)
     },
     refuse: (refusing) => refuseJsonp(ground, refusing),
   }
@@ -20,13 +21,18 @@ const type = 'application/javascript; charset=utf-8'
 
 /** A script can't see another status than 200, nor the body that comes with it. */
 function refuseJsonp(ground: Ground, { res, question, headers, error, afterMs }: Refusing): boolean {
-  const body = wrapped(question, encodeUtf8(errorMessage(error, error.retry ? afterMs : undefined)))
+  const { head, tail } = frameOf(question)
+  const body = Buffer.concat([
+    encodeUtf8(head),
+    scriptJson(encodeUtf8(errorMessage(error, error.retry ? afterMs : undefined))),
+    encodeUtf8(tail),
+  ])
   if (ground.held.leaving) res.shouldKeepAlive = false
   res.writeHead(200, [...headers, 'Content-Type', type, 'Content-Length', String(body.length), 'Cache-Control', 'no-store'])
   res.end(body)
   return true
 }
 
-function wrapped({ callback = 'callback' }: Question, json: Uint8Array): Uint8Array {
-  return jsonpAnswer(callback, json)
+function frameOf({ callback = 'callback' }: Question): ScriptFrame {
+  return jsonpFrame(callback)
 }

@@ -1,6 +1,6 @@
-import { FanfareError, preferenceApplied } from '@fanfare/wire'
-import { pollAnswer, withGap } from '@fanfare/wire'
-import type { Gap } from '@fanfare/wire'
+import type { ServerResponse } from 'node:http'
+import { FanfareError, pollAnswer, preferenceApplied, scriptJson, withGap } from '@fanfare/wire'
+import type { Gap, ScriptFrame } from '@fanfare/wire'
 import type { Receiver, Run, Sink } from '../core/sink.ts'
 import type { Held } from './held.ts'
 import type { TransportName } from './names.ts'
@@ -20,8 +20,8 @@ export interface AnswerLook {
   readonly transport: TransportName
   /** Media type. */
   readonly type: string
-  /** Bytes around the JSON; the answer is one caller's alone then. */
-  readonly wrap?: (body: Uint8Array) => Uint8Array
+  /** What stands around the JSON, which is script then. */
+  readonly frame?: ScriptFrame
 }
 
 export function jsonAnswer(transport: TransportName): AnswerLook {
@@ -89,20 +89,23 @@ class PollSink implements Sink, Held, Timed {
     const { res, question, headers } = this.#call
     if (!this.#settle()) return
     const cursor = this.#ground.node.token(place)
-    const { type, wrap } = this.#look
+    const { type, frame } = this.#look
     const json = sharedAnswer(this.#entries, cursor, more, this.#gaps)
-    const body = wrap === undefined ? json : wrap(json)
-    const fields = [...headers, 'Content-Type', type, 'Content-Length', String(body.length), 'Fanfare-Cursor', cursor]
-    if (question.shareable && wrap === undefined) fields.push('Cache-Control', 'public, max-age=1', 'Vary', 'Accept, Last-Event-ID, Prefer')
+    const body = frame === undefined ? json : sharedScript(json)
+    const length = body.length + (frame === undefined ? 0 : frame.head.length + frame.tail.length)
+    const fields = [...headers, 'Content-Type', type, 'Content-Length', String(length), 'Fanfare-Cursor', cursor]
+    if (question.shareable && frame === undefined)
+      fields.push('Cache-Control', 'public, max-age=1', 'Vary', 'Accept, Last-Event-ID, Prefer')
     else fields.push('Cache-Control', 'no-store')
     if (question.preferred && this.transport === 'long-poll') fields.push('Preference-Applied', preferenceApplied(question.waitMs ?? 0))
     if (this.#ground.held.leaving) res.shouldKeepAlive = false
     res.writeHead(200, fields)
-    res.end(body)
+    if (frame === undefined) res.end(body)
+    else endFramed(res, frame, body)
     const { socket } = res
     if (socket === null || socket.writableLength === 0) return
     this.#backlog = new Backlog(socket, this.#ground.flow)
-    this.#backlog.add(body.length)
+    this.#backlog.add(length)
   }
 
   stop(gap: Gap): void {
@@ -159,4 +162,23 @@ function sharedAnswer(entries: readonly Uint8Array[], cursor: string, more: bool
   const body = Buffer.from(pollAnswer({ cursor, entries, more, gaps }).buffer)
   answers.set(only, { cursor, more, body })
   return body
+}
+
+/** The same answer as script: only what stands around it is the caller's own. */
+const scripts = new WeakMap<Uint8Array, Uint8Array>()
+
+function sharedScript(json: Uint8Array): Uint8Array {
+  const known = scripts.get(json)
+  if (known !== undefined) return known
+  const script = Buffer.from(scriptJson(json).buffer)
+  scripts.set(json, script)
+  return script
+}
+
+/** In one write of three parts, the middle one of which is everybody's. */
+function endFramed(res: ServerResponse, { head, tail }: ScriptFrame, body: Uint8Array): void {
+  res.cork()
+  res.write(head)
+  res.write(body)
+  res.end(tail)
 }

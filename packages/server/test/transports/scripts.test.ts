@@ -120,6 +120,22 @@ describe('a frame', () => {
     expect(await nonceOf('first')).not.toBe(first)
   })
 
+  it('is refused where frames with too many other targets are open, and let in when one of them has gone', async () => {
+    const small = await startServer({ transports: 'all', limits: { frameTargets: 2 } })
+    const path = (callback: string): string => `/channels/news?transport=iframe&callback=on.${callback}`
+    const open = async (callback: string): Promise<string> => {
+      const connection = await openRaw(small.port)
+      connection.send(requestBytes(small.port, { path: path(callback) }))
+      await readHead(connection)
+      return (await readChunk(connection)).toString()
+    }
+    for (const callback of ['a', 'a', 'told', 'told']) expect(await open(callback)).toContain(`parent.on.${callback}({"cursor":`)
+    expect(await open('b')).toContain('"code":"overloaded"')
+    closeRaw()
+    await expect.poll(async () => await open('c')).toContain('parent.on.c({"cursor":')
+    await small.close()
+  })
+
   it('says what goes wrong by a call, with status 200', async () => {
     const frame = await openFrame('/channels/a?transport=iframe&callback=on.told&since=nonsense')
     expect(await frame.next()).toEqual([
