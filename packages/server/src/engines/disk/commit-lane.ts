@@ -30,10 +30,10 @@ export const ring = { turn: 0, slot: 1, length: 2, journal: 3, place: 4, end: 5,
 /** In `slot`: the frame comes as a message. */
 export const bigSlot = 2
 
-/** Keeps the journals open that frames go to: the current one, and the one before. */
+/** Keeps the journal open that frames go to, and none before it: a file that was removed takes its space until it is closed. */
 export class JournalWriter {
   readonly #files: Files
-  #open: OpenFile[] = []
+  #open: OpenFile | undefined
 
   constructor(files: Files) {
     this.#files = files
@@ -46,16 +46,15 @@ export class JournalWriter {
   }
 
   close(): void {
-    for (const file of this.#open) file.close()
-    this.#open = []
+    this.#open?.close()
+    this.#open = undefined
   }
 
   #fileOf(name: string): OpenFile {
-    const known = this.#open.find((file) => file.name === name)
-    if (known !== undefined) return known
+    if (this.#open?.name === name) return this.#open
     const file = this.#files.open(name)
-    for (const old of this.#open.splice(1)) old.close()
-    this.#open.unshift(file)
+    this.close()
+    this.#open = file
     return file
   }
 }
