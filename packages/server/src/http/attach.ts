@@ -86,7 +86,7 @@ class Door {
     this.#guests = this.#guests.filter((other) => other !== guest)
     guest.leave()
     if (this.#guests.length === 0) for (const event of announced) this.#server.off(event, listens)
-    for (const socket of guest.busySockets()) {
+    for (const socket of guest.unansweredSockets()) {
       this.#left.add(socket)
       socket.once('close', () => {
         this.#left.delete(socket)
@@ -230,6 +230,11 @@ class Guest {
       const path = pathOf(activeResponse(socket)?.req.url ?? '')
       return path !== undefined && this.takes(path)
     })
+  }
+
+  /** Those on which any answer is under way: one of ours may wait behind it, and be one without end. */
+  unansweredSockets(): readonly Duplex[] {
+    return [...this.#sockets].filter((socket) => streamingSockets.has(socket) || activeResponse(socket) !== undefined)
   }
 
   /** The application's listeners have an upgrade now. One that none of them takes would stay open without a word for ever. */

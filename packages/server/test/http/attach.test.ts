@@ -1,7 +1,7 @@
 import { makeCertificate } from '@fanfare/conformance'
 import { once } from 'node:events'
 import { createServer as createHttpServer, get } from 'node:http'
-import type { IncomingMessage, RequestListener, Server } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { createServer as createHttp2Server } from 'node:http2'
 import { createServer as createHttpsServer, request as httpsRequest } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -353,12 +353,24 @@ describe('taking it away', () => {
     expect((await send(port, { path: '/channels/a' })).body.toString()).toContain('"cursor"')
   })
 
-  it('gives what comes behind an answer without end to nobody afterwards, either', async () => {
-    const { http, port, detach, server } = await beside()
+  it.each(['before', 'after'])('gives what comes behind an answer without end to nobody, where that began %s it', async (begins) => {
+    const server = await fanfare()
+    const slow: ServerResponse[] = []
+    const http = createHttpServer((req, res) => (req.url === '/slow' ? slow.push(res) : own(req, res)))
+    const detach = server.attach(http)
+    const port = await listen(http)
     const stream = await openRaw(port)
-    stream.send(requestBytes(port, { path: '/channels/a?transport=stream' }))
-    await readHead(stream)
+    const asked = requestBytes(port, { path: '/channels/a?transport=stream' })
+    if (begins === 'after') {
+      stream.send(Buffer.concat([requestBytes(port, { path: '/slow' }), asked]))
+      await expect.poll(() => slow.length).toBe(1)
+    } else {
+      stream.send(asked)
+      await readHead(stream)
+    }
     detach()
+    slow[0]?.end()
+    await expect.poll(() => server.node.counters.receivers).toBe(1)
     await server.publish('a', 'after')
     await expect.poll(() => stream.pending.toString()).toContain('after')
     stream.send(requestBytes(port, { path: '/other' }))
