@@ -65,13 +65,22 @@ export function endOfRefusal(status: number, headers: IncomingHttpHeaders, body:
   return {
     kind: 'end',
     code: status,
-    reason: /^application\/problem\+json\b/.test(type) ? text : `no problem document but ${type}: ${text}`,
+    reason: /^application\/problem\+json\b/.test(type) ? text : `no problem document but ${type}: ${text.slice(0, 500)}`,
   }
 }
 
+/** No answer that ends is larger: a batch of 10,000 answers with 2 MiB. */
+const mostBodyBytes = 16 * 1024 * 1024
+
+/** All of a body. Rejects, and reads no further, where it is larger than any that is right. */
 export async function bodyOf(response: IncomingMessage): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
-  for await (const chunk of response as AsyncIterable<Uint8Array>) chunks.push(chunk)
+  let length = 0
+  for await (const chunk of response as AsyncIterable<Uint8Array>) {
+    length += chunk.length
+    if (length > mostBodyBytes) throw new Error(`an answer has more than ${mostBodyBytes} bytes`)
+    chunks.push(chunk)
+  }
   return Buffer.concat(chunks)
 }
 

@@ -35,8 +35,9 @@ export function readBody(req: IncomingMessage, res: ServerResponse, wheel: Wheel
   })
 }
 
+/** HTTP/1.0 knows no answer before the answer (RFC 9110, section 10.1.1). */
 export function expectsContinue(req: IncomingMessage): boolean {
-  return req.headers.expect?.toLowerCase() === '100-continue'
+  return req.httpVersion !== '1.0' && req.headers.expect?.toLowerCase() === '100-continue'
 }
 
 function tooLarge({ mostBytes, tooLarge: code }: BodyLimits): FanfareError {

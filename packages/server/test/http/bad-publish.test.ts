@@ -252,6 +252,11 @@ describe('the payload’s limit', () => {
     connection.send('ok')
     expect((await readAnswer(connection, 'POST')).status).toBe(201)
   })
+
+  it('says no 100 Continue to HTTP/1.0, which knows none', async () => {
+    const request = `POST /channels/expected HTTP/1.0\r\nHost: 127.0.0.1:${port}\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok`
+    expect((await sendBytes(port, request)).status).toBe(201)
+  })
 })
 
 describe('bytes that are no request', () => {
